@@ -1,0 +1,2 @@
+//! The nanomon executable.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Who holds the dealer's lease row and writes the shard map.

@@ -1,0 +1,1 @@
+//! Process plumbing: telemetry, admin port, ordered shutdown.

@@ -1,0 +1,1 @@
+//! Real parts for tests: a throw-away PostgreSQL, faulty HTTP, TCP and DNS servers.

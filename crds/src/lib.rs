@@ -1,0 +1,1 @@
+//! The Kubernetes API types of nanomon.io and their conversion into the domain.

@@ -1,0 +1,1 @@
+//! The REST API and the host of the single-page application.

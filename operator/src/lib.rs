@@ -1,0 +1,1 @@
+//! Watches Monitors, writes them to PostgreSQL, reports status.

@@ -1,0 +1,1 @@
+//! Probes targets at their slots, judges outcomes, stores results.

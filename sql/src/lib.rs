@@ -1,0 +1,1 @@
+//! Migrations, schema and every SQL statement.
