@@ -1,0 +1,27 @@
+//! `heads`, the one row of revisions and epochs. Written by whoever changes definitions, in the same transaction.
+
+use crate::error::Result;
+use crate::{Revision, Store};
+
+/// The one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heads {
+    /// Newest revision of definitions.
+    pub catalog_rev: Revision,
+    /// Newest epoch of the shard map.
+    pub map_epoch: i64,
+    /// Epoch of the current leader among operators.
+    pub operator_epoch: i64,
+}
+
+impl Store {
+    /// Reads the row.
+    pub async fn heads_read(&self) -> Result<Heads> {
+        todo!()
+    }
+
+    /// Takes the next operator epoch: from now on writes with an older one are refused as `Fenced`.
+    pub async fn operator_epoch_take(&self) -> Result<i64> {
+        todo!()
+    }
+}
