@@ -1,1 +1,10 @@
-//! Process plumbing: telemetry, admin port, ordered shutdown.
+//! Process plumbing shared by all parts: telemetry, the admin port, readiness and ordered shutdown.
+
+pub mod admin;
+pub mod exposition;
+pub mod readiness;
+pub mod shutdown;
+pub mod telemetry;
+
+pub use exposition::{Exposition, MetricsSource};
+pub use readiness::Readiness;
