@@ -1,0 +1,20 @@
+import type { components } from '@/api/__generated__/schema'
+
+type Schemas = components['schemas']
+
+export type Monitor = Schemas['Monitor']
+export type MonitorState = Schemas['MonitorState']
+export type MonitorSpec = Schemas['MonitorSpec']
+export type MonitorWrite = Schemas['MonitorWrite']
+export type ProbeType = Schemas['ProbeType']
+export type StateWord = Schemas['StateWord']
+export type Result = Schemas['Result']
+export type Series = Schemas['Series']
+export type SeriesPoint = Schemas['SeriesPoint']
+export type Uptime = Schemas['Uptime']
+export type ProbeRequest = Schemas['ProbeRequest']
+export type ProbeResult = Schemas['ProbeResult']
+export type RuleCheck = Schemas['RuleCheck']
+export type OutputDoc = Schemas['OutputDoc']
+export type Status = Schemas['Status']
+export type Problem = Schemas['Problem']

@@ -1,0 +1,3 @@
+export function MonitorEditPage() {
+  return null
+}
