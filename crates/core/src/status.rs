@@ -192,3 +192,6 @@ pub fn fold(state: &mut SeriesState, input: &FoldInput, thresholds: Thresholds) 
     let from = state.confirmed.replace(status);
     Some(Transition { from, to: status, slot: input.slot })
 }
+
+#[cfg(test)]
+mod tests;
