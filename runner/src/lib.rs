@@ -1,1 +1,3 @@
 //! Probes targets at their slots, judges outcomes, stores results.
+
+pub mod probe;

@@ -21,6 +21,6 @@ pub mod status;
 pub mod verdict;
 
 pub use monitor::{MonitorDef, ProbeType, Target};
-pub use outcome::{OutputId, OutputValue, Outputs};
+pub use outcome::{Outcome, OutputId, OutputValue, Outputs};
 pub use reason::Reason;
 pub use verdict::{Status, Verdict};
