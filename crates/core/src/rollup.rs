@@ -185,3 +185,6 @@ pub fn rollup_step(open: &mut Bucket, input: &FoldInput, weight_ms: i64) -> Opti
     open.add(input, weight_ms);
     closed.filter(|bucket| !bucket.is_empty())
 }
+
+#[cfg(test)]
+mod tests;
