@@ -84,7 +84,7 @@ pub fn set(
     let message = message.chars().take(8 * 1024).collect::<String>();
     if let Some(found) = conditions.iter_mut().find(|c| c.type_ == type_) {
         if found.status != status.as_str() {
-            found.status = status.as_str().to_owned();
+            status.as_str().clone_into(&mut found.status);
             found.last_transition_time = Time(now);
         }
         reason.clone_into(&mut found.reason);

@@ -205,14 +205,14 @@ pub fn convert(name: &str, spec: &MonitorSpec) -> Result<MonitorDef, Faults> {
             "spec.rule",
             sentences::RULE,
         );
-        if let (true, Some(target)) = (check.faults.len() == faults, &target) {
-            if let Err(error) = Rule::compile(text, target.probe_type()) {
-                let message = format!(
-                    "rule does not compile: {} (at character {})",
-                    error.message, error.position
-                );
-                check.rule_fault("spec.rule", message, Some(error.position));
-            }
+        if let (true, Some(target)) = (check.faults.len() == faults, &target)
+            && let Err(error) = Rule::compile(text, target.probe_type())
+        {
+            let message = format!(
+                "rule does not compile: {} (at character {})",
+                error.message, error.position
+            );
+            check.rule_fault("spec.rule", message, Some(error.position));
         }
     }
     let pools = pools(&mut check, runner_pools);

@@ -13,6 +13,8 @@ pub mod conditions;
 pub mod convert;
 pub mod crd;
 mod grammar;
+pub mod legacy;
+pub mod manifest;
 mod names;
 pub mod v1alpha1;
 

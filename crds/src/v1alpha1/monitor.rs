@@ -8,6 +8,10 @@ use super::status::MonitorStatus;
 
 /// What is probed, how often, and by which rule an answer is judged.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(
+    clippy::duplicated_attributes,
+    reason = "each printcolumn has its own type and priority"
+)]
 #[kube(
     group = "nanomon.io",
     version = "v1alpha1",
