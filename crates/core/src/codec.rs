@@ -17,10 +17,12 @@
 //!
 //! A change of a table or form is a new version; the decoder keeps all versions that may be stored.
 
+mod table;
 mod wire;
 
 use crate::monitor::{ProbeType, limits};
 use crate::outcome::{OutputId, OutputValue, Outputs};
+use table::{Form, Table, Usual};
 use wire::{Reader, Writer, cut};
 
 /// The version that is written.
@@ -41,114 +43,6 @@ pub enum CodecError {
     /// Cut or damaged.
     #[error("outputs are damaged")]
     Damaged,
-}
-
-/// How an output is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    /// Thousandths (microseconds of a time, thousandths of a percent) as a varint.
-    Thousandths,
-    /// Microseconds beyond what the response time leaves after the other phases, signed: mostly one byte.
-    Remainder,
-    /// A whole number, signed.
-    Count,
-    /// An IP address in binary, or any other text.
-    Address,
-    /// One byte for the known versions, or a text.
-    HttpVersion,
-    /// A number or a text.
-    Either,
-}
-
-/// A form that takes no bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Usual {
-    /// The time that is stored beside the outputs as the result's value.
-    Value,
-    /// This number.
-    Number(u16),
-    /// An IPv4 address: four bytes, but none that says so.
-    Ipv4,
-    /// HTTP 1.1.
-    Http11,
-    /// As many as there are `resultN`.
-    Results,
-}
-
-/// The layout of a type in version 1: never to be changed.
-struct Table {
-    fields: &'static [(OutputId, Form)],
-    usual: &'static [(OutputId, Usual)],
-}
-
-impl Table {
-    fn of(probe: ProbeType) -> &'static Table {
-        match probe {
-            ProbeType::Http => &Table {
-                fields: &[
-                    (OutputId::RESP_TIME, Form::Thousandths),
-                    (OutputId::STATUS, Form::Count),
-                    (OutputId::BODY_LEN, Form::Count),
-                    (OutputId::DNS_TIME, Form::Thousandths),
-                    (OutputId::CONNECT_TIME, Form::Thousandths),
-                    (OutputId::TLS_TIME, Form::Thousandths),
-                    (OutputId::FIRST_BYTE_TIME, Form::Thousandths),
-                    (OutputId::TRANSFER_TIME, Form::Remainder),
-                    (OutputId::CERT_EXPIRY_DAYS, Form::Count),
-                    (OutputId::REGEX_MATCH, Form::Either),
-                    (OutputId::IP_ADDRESS, Form::Address),
-                    (OutputId::HTTP_VERSION, Form::HttpVersion),
-                    (OutputId::REDIRECTS, Form::Count),
-                ],
-                usual: &[
-                    (OutputId::RESP_TIME, Usual::Value),
-                    (OutputId::STATUS, Usual::Number(200)),
-                    (OutputId::IP_ADDRESS, Usual::Ipv4),
-                    (OutputId::HTTP_VERSION, Usual::Http11),
-                    (OutputId::REDIRECTS, Usual::Number(0)),
-                ],
-            },
-            ProbeType::Tcp => &Table {
-                fields: &[
-                    (OutputId::RESP_TIME, Form::Thousandths),
-                    (OutputId::DNS_TIME, Form::Thousandths),
-                    (OutputId::CONNECT_TIME, Form::Thousandths),
-                    (OutputId::IP_ADDRESS, Form::Address),
-                ],
-                usual: &[(OutputId::RESP_TIME, Usual::Value), (OutputId::IP_ADDRESS, Usual::Ipv4)],
-            },
-            ProbeType::Ping => &Table {
-                fields: &[
-                    (OutputId::MIN_RTT, Form::Thousandths),
-                    (OutputId::AVG_RTT, Form::Thousandths),
-                    (OutputId::MAX_RTT, Form::Thousandths),
-                    (OutputId::PACKETS_RECV, Form::Count),
-                    (OutputId::PACKET_LOSS, Form::Thousandths),
-                    (OutputId::DNS_TIME, Form::Thousandths),
-                    (OutputId::IP_ADDRESS, Form::Address),
-                ],
-                usual: &[
-                    (OutputId::AVG_RTT, Usual::Value),
-                    (OutputId::PACKET_LOSS, Usual::Number(0)),
-                    (OutputId::IP_ADDRESS, Usual::Ipv4),
-                ],
-            },
-            ProbeType::Dns => &Table {
-                fields: &[(OutputId::RESP_TIME, Form::Thousandths), (OutputId::RESULT_COUNT, Form::Count)],
-                usual: &[(OutputId::RESP_TIME, Usual::Value), (OutputId::RESULT_COUNT, Usual::Results)],
-            },
-        }
-    }
-
-    fn flag_count(&self) -> usize {
-        self.fields.len() + self.usual.len()
-    }
-
-    /// The output's usual form and the number of its flag.
-    fn usual_of(&self, id: OutputId) -> Option<(usize, Usual)> {
-        let at = self.usual.iter().position(|(of, _)| *of == id)?;
-        Some((self.fields.len() + at, self.usual[at].1))
-    }
 }
 
 /// Milliseconds as whole microseconds, rounded, from 0 to 2^50; `None` for NaN and infinities. The one rounding that the
@@ -183,9 +77,9 @@ pub fn encode(probe: ProbeType, outputs: &Outputs, value: Option<f32>) -> Vec<u8
     if flags == 0 && results.is_empty() {
         return Vec::new();
     }
-    let mut bytes = Writer::default();
+    let mut bytes = Writer::with_capacity(1 + table.flag_bytes() + body.len());
     bytes.byte(VERSION | (probe.code() as u8 - 1) << 4 | (flags << 6) as u8);
-    for byte in 0..flag_bytes(table) {
+    for byte in 0..table.flag_bytes() {
         bytes.byte((flags >> (2 + 8 * byte)) as u8);
     }
     bytes.extend(&body);
@@ -209,7 +103,7 @@ pub fn decode(bytes: &[u8], value: Option<f32>) -> Result<Outputs, CodecError> {
     let table = Table::of(probe);
     let mut reader = Reader::new(rest);
     let mut flags = u32::from(head >> 6);
-    for byte in 0..flag_bytes(table) {
+    for byte in 0..table.flag_bytes() {
         flags |= u32::from(reader.byte()?) << (2 + 8 * byte);
     }
     if flags >> table.flag_count() != 0 {
@@ -256,11 +150,6 @@ fn type_of(head: u8) -> Result<ProbeType, CodecError> {
         VERSION => ProbeType::from_code(i16::from(head >> 4 & 3) + 1).ok_or(CodecError::Damaged),
         version => Err(CodecError::Version(version)),
     }
-}
-
-/// Two flags are in the first byte.
-fn flag_bytes(table: &Table) -> usize {
-    table.flag_count().saturating_sub(2).div_ceil(8)
 }
 
 /// The texts of `result1` and so on, up to the first that is missing.
@@ -403,3 +292,6 @@ fn take_field(
         (Form::Either, _) => from.either(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,8 +38,18 @@ fn address(text: &str) -> Option<IpAddr> {
 pub(super) struct Writer(Vec<u8>);
 
 impl Writer {
-    pub(super) fn into_bytes(self) -> Vec<u8> {
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
+    /// Without spare room: results wait by the ten thousand while PostgreSQL is away.
+    pub(super) fn into_bytes(mut self) -> Vec<u8> {
+        self.0.shrink_to_fit();
         self.0
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub(super) fn extend(&mut self, other: &Writer) {
