@@ -140,15 +140,15 @@ fn wire_types(record_type: RecordType, network: Network) -> &'static [Wire] {
     }
 }
 
-/// A record as the reference's lookups return it: names end in a dot, an MX is its host alone (in order of preference), the
-/// strings of a TXT are joined without a space.
+/// A record as the reference's lookups return it: names end in a dot, an MX is `host. preference`, in order of
+/// preference, and the strings of a TXT are joined without a space.
 fn text(data: &RData) -> Option<String> {
     match data {
         RData::A(a) => Some(a.0.to_string()),
         RData::AAAA(aaaa) => Some(aaaa.0.to_string()),
         RData::CNAME(name) => Some(name.0.to_ascii()),
         RData::NS(name) => Some(name.0.to_ascii()),
-        RData::MX(mx) => Some(mx.exchange.to_ascii()),
+        RData::MX(mx) => Some(format!("{} {}", mx.exchange.to_ascii(), mx.preference)),
         RData::TXT(txt) => Some(txt.txt_data.iter().map(|part| String::from_utf8_lossy(part)).collect()),
         _ => None,
     }
