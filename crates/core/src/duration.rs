@@ -92,17 +92,14 @@ pub fn format(duration: Duration) -> String {
     let hours = nanos / 3_600_000_000_000;
     let minutes = nanos / 60_000_000_000 % 60;
     let rest = nanos % 60_000_000_000;
-    let mut text = String::new();
-    if hours > 0 {
-        text.push_str(&format!("{hours}h"));
-    }
-    if minutes > 0 {
-        text.push_str(&format!("{minutes}m"));
-    }
-    if rest > 0 {
-        text.push_str(&with_fraction(rest, 1_000_000_000, "s"));
-    }
-    text
+    [
+        (hours > 0).then(|| format!("{hours}h")),
+        (minutes > 0).then(|| format!("{minutes}m")),
+        (rest > 0).then(|| with_fraction(rest, 1_000_000_000, "s")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Serde as whole milliseconds, the form in which definitions are stored.

@@ -17,9 +17,9 @@ pub mod limits {
     /// Shortest interval between two runs.
     pub const INTERVAL_MIN: Duration = Duration::from_secs(1);
     /// Longest interval between two runs.
-    pub const INTERVAL_MAX: Duration = Duration::from_secs(24 * 3600);
+    pub const INTERVAL_MAX: Duration = Duration::from_hours(24);
     /// Longest timeout of a run.
-    pub const TIMEOUT_MAX: Duration = Duration::from_secs(60);
+    pub const TIMEOUT_MAX: Duration = Duration::from_mins(1);
     /// Shortest timeout of a run.
     pub const TIMEOUT_MIN: Duration = Duration::from_millis(1);
     /// Most echo requests in one ping run.
