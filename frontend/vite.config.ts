@@ -27,6 +27,8 @@ export default defineConfig({
   },
   build: {
     target: 'es2022',
+    // The first versions with light-dark(): older targets would have it rewritten, which custom properties do not survive.
+    cssTarget: ['chrome123', 'firefox120', 'safari17.5'],
     // The folder is embedded in the executable and must exist in a fresh checkout: public/.gitkeep puts its own back.
     // Nothing inlined as data: URIs, so that a strict Content-Security-Policy holds.
     assetsInlineLimit: 0,

@@ -1,4 +1,9 @@
-import { createTheme, type MantineColorsTuple } from '@mantine/core'
+import {
+  createTheme,
+  defaultVariantColorsResolver,
+  type MantineColorsTuple,
+  type VariantColorsResolver,
+} from '@mantine/core'
 
 /** Actions are ink: near black on light, near white on dark. Colour is left to states. */
 const ink: MantineColorsTuple = [
@@ -27,7 +32,22 @@ const dark: MantineColorsTuple = [
   '#0c0d10',
 ]
 
+/** Filled primary controls take the page's ink, which differs by scheme. */
+const variantColorResolver: VariantColorsResolver = (input) => {
+  const primary = input.color === undefined || input.color === 'ink'
+  if (input.variant === 'filled' && primary) {
+    return {
+      background: 'var(--nm-ink)',
+      hover: 'var(--nm-ink-hover)',
+      color: 'var(--nm-on-ink)',
+      border: '1px solid transparent',
+    }
+  }
+  return defaultVariantColorsResolver(input)
+}
+
 export const theme = createTheme({
+  variantColorResolver,
   colors: { ink, dark },
   primaryColor: 'ink',
   primaryShade: { light: 9, dark: 0 },

@@ -20,12 +20,17 @@ export const RANGE_MS: Record<Range, number> = {
 export const MONITOR_TABS = ['results', 'manifest', 'details'] as const
 export type MonitorTab = (typeof MONITOR_TABS)[number]
 
+export const CHART_MODES = ['phases', 'total'] as const
+export type ChartMode = (typeof CHART_MODES)[number]
+
 export interface MonitorSearch {
   range?: Range
   /** A window chosen by dragging over the chart, in milliseconds since 1970. */
   from?: number
   to?: number
   tab?: MonitorTab
+  /** How the chart draws: the total with its spread, or its phases stacked. */
+  chart?: ChartMode
 }
 
 function pick<T extends string>(value: unknown, words: readonly T[]): T | undefined {
@@ -46,6 +51,7 @@ export function readMonitorSearch(raw: Record<string, unknown>): MonitorSearch {
     from: window ? from : undefined,
     to: window ? to : undefined,
     tab: pick(raw.tab, MONITOR_TABS),
+    chart: pick(raw.chart, CHART_MODES),
   })
 }
 

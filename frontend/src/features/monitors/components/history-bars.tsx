@@ -30,14 +30,13 @@ function describe(bins: Bin[]): string {
 
 /** The last hour in two-minute bars: height is the response time, colour and full height are trouble. */
 export function HistoryBars({ monitor, paused }: { monitor: Monitor; paused: boolean }) {
-  const { data } = useQuery({
+  const { data, dataUpdatedAt: now } = useQuery({
     ...seriesQuery(monitor.id, { length: HOUR }, 120),
     enabled: !paused,
     staleTime: 30_000,
     refetchInterval: 30_000,
   })
   if (!data) return <div className={classes.wait} />
-  const now = Date.now()
   const bins = binPoints(data.points, now - HOUR, now + 1000, BINS)
   const tall = heights(bins)
   return (
