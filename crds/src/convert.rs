@@ -450,7 +450,7 @@ fn dns_target(check: &mut Checker, probe: &DnsProbe, interval: Option<Duration>)
     } = probe;
     check.chars(name, 0, limits::HOST_CHARS, "spec.dns.name");
     check.require(grammar::is_question(name), "spec.dns.name", sentences::DNS_NAME);
-    let server = server.as_deref().filter(|text| !text.is_empty()).and_then(|text| {
+    let server = server.as_deref().and_then(|text| {
         const PATH: &str = "spec.dns.server";
         match grammar::split_host_port(text, Some(53)) {
             Ok((host, port)) => {

@@ -1,1 +1,11 @@
-//! Whole-system tests from outside.
+//! Whole-system tests from outside: the harness.
+//!
+//! Tests are named by what they prove: `admit_*` (what the API server takes and refuses), `lifecycle_*` (a Monitor from
+//! apply to tombstone). Nothing here is part of the product.
+
+pub mod controlplane;
+pub mod pki;
+pub mod wait;
+
+pub use controlplane::ControlPlane;
+pub use wait::eventually;
