@@ -9,6 +9,7 @@ const api = process.env.NANOMON_API ?? 'http://127.0.0.1:8000'
 
 /** Libraries that change seldom each get a chunk of their own, so that a release re-downloads little. */
 function vendorChunk(id: string): string | undefined {
+  if (/\/src\/(lib|api|components)\//.test(id) || id.includes('/@tabler/')) return 'shared'
   if (!id.includes('/node_modules/')) return undefined
   if (/\/(react|react-dom|scheduler)\//.test(id)) return 'react'
   if (/\/(@mantine|@floating-ui|react-textarea-autosize|react-remove-scroll|clsx|tabbable)/.test(id)) return 'mantine'

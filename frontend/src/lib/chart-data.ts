@@ -21,6 +21,8 @@ export interface ChartData {
   max: Column
   /** Cumulated phases from `dns` up, so that the last one is their sum; absent if no point has phases. */
   stack: Record<Phase, Column> | undefined
+  /** The phases that occur, in their order. */
+  phases: Phase[]
   /** The point behind each x; undefined where a gap was put in. */
   points: (SeriesPoint | undefined)[]
   /** Width of a point in seconds: the bucket, or the monitor's interval. */
@@ -49,7 +51,7 @@ export function buildChart(series: Series, intervalMs: number): ChartData {
     xs.push(x)
     points.push(point)
   }
-  const phased = points.some((point) => point && hasPhases(point))
+  const phases = PHASES.filter((phase) => series.points.some((point) => typeof point[phase] === 'number'))
   return {
     xs,
     points,
@@ -57,7 +59,8 @@ export function buildChart(series: Series, intervalMs: number): ChartData {
     avg: points.map((point) => finite(point?.avg)),
     min: points.map((point) => finite(point?.min ?? point?.avg)),
     max: points.map((point) => finite(point?.max ?? point?.avg)),
-    stack: phased ? stackPhases(points) : undefined,
+    phases,
+    stack: phases.length > 0 ? stackPhases(points) : undefined,
   }
 }
 

@@ -2,7 +2,7 @@ import { IconChevronRight } from '@tabler/icons-react'
 import { Fragment, useState, type ReactNode } from 'react'
 
 import type { Result } from '@/api/types'
-import { formatDateTime, formatMs } from '@/lib/format'
+import { formatClock, formatDateTime, formatMs } from '@/lib/format'
 import { reasonWords, resultState } from '@/lib/status'
 
 import { Age } from './age'
@@ -65,7 +65,8 @@ export function ResultsTable({
                   </td>
                   {monitorCell && <td className={classes.monitor}>{monitorCell(result)}</td>}
                   <td className={classes.time}>
-                    <span className="nm-num">{formatDateTime(result.date)}</span>
+                    <span className={classes.date}>{formatDateTime(result.date)}</span>
+                    <span className={classes.clock}>{formatClock(result.date)}</span>
                     <span className={classes.ago}>
                       <Age at={result.date} suffix=" ago" />
                     </span>

@@ -26,32 +26,27 @@ export function chartColumns(data: ChartData, mode: ChartMode): uPlot.AlignedDat
 function troublePlugin(host: HTMLElement, current: () => ChartData): uPlot.Plugin {
   const failed = cssColor(host, '--nm-failed')
   const error = cssColor(host, '--nm-error')
-  return {
-    hooks: {
-      drawClear: (plot) => {
-        const { xs, points, width } = current()
-        const { ctx } = plot
-        const { left, top, width: wide, height } = plot.bbox
-        const strip = 4 * devicePixelRatio
-        ctx.save()
-        ctx.beginPath()
-        ctx.rect(left, top, wide, height)
-        ctx.clip()
-        points.forEach((point, index) => {
-          const color = point && (point.failed > 0 ? failed : point.error > 0 ? error : undefined)
-          const x = xs[index]
-          if (!color || x === undefined) return
-          const from = plot.valToPos(x, 'x', true)
-          const to = Math.max(plot.valToPos(x + width, 'x', true), from + 2 * devicePixelRatio)
-          ctx.fillStyle = withAlpha(color, 0.1)
-          ctx.fillRect(from, top, to - from, height)
-          ctx.fillStyle = color
-          ctx.fillRect(from, top + height - strip, to - from, strip)
-        })
-        ctx.restore()
-      },
-    },
+  const paint = (plot: uPlot, share: number, alpha: number) => {
+    const { xs, points, width } = current()
+    const { ctx } = plot
+    const { left, top, width: wide, height } = plot.bbox
+    const tall = share > 0 ? height * share : 4 * devicePixelRatio
+    ctx.save()
+    ctx.beginPath()
+    ctx.rect(left, top, wide, height)
+    ctx.clip()
+    points.forEach((point, index) => {
+      const color = point && (point.failed > 0 ? failed : point.error > 0 ? error : undefined)
+      const x = xs[index]
+      if (!color || x === undefined) return
+      const from = plot.valToPos(x, 'x', true)
+      const to = Math.max(plot.valToPos(x + width, 'x', true), from + 2 * devicePixelRatio)
+      ctx.fillStyle = withAlpha(color, alpha)
+      ctx.fillRect(from, top + height - tall, to - from, tall)
+    })
+    ctx.restore()
   }
+  return { hooks: { drawClear: (plot) => paint(plot, 1, 0.1), draw: (plot) => paint(plot, 0, 1) } }
 }
 
 /** Everything uPlot needs to draw; colours are those of the scheme at this moment. */
@@ -77,7 +72,12 @@ export function chartOptions(
     },
     scales: { x: { time: true }, y: { range: (_plot, _min, max) => [0, Math.max(max * 1.12, 1)] } },
     axes: [
-      { ...axis, grid: { show: false }, values: (_plot, ticks, _axis, _space, incr) => timeLabels(ticks, incr) },
+      {
+        ...axis,
+        size: 30,
+        grid: { show: false },
+        values: (_plot, ticks, _axis, _space, incr) => timeLabels(ticks, incr),
+      },
       { ...axis, size: 62, values: (_plot, ticks) => ticks.map((tick) => (tick === 0 ? '0' : formatTick(tick))) },
     ],
     ...(mode === 'phases' ? phaseSeries(host) : totalSeries(host)),

@@ -6,7 +6,7 @@ import type { Monitor } from '@/api/types'
 import { EmptyState } from '@/components/ui/empty-state'
 import { Panel } from '@/components/ui/panel'
 import { ProblemNote } from '@/components/ui/problem-note'
-import { buildChart, PHASE_LABELS, PHASES } from '@/lib/chart-data'
+import { buildChart, PHASE_LABELS, type Phase } from '@/lib/chart-data'
 import { parseDuration } from '@/lib/duration'
 import { formatDateTime } from '@/lib/format'
 import { RANGE_MS, RANGES, type ChartMode, type MonitorSearch, type Range } from '@/lib/page-search'
@@ -100,18 +100,18 @@ export function HistoryPanel({
             label={`Response time of ${monitor.name} from ${formatDateTime(new Date(from))} to ${formatDateTime(new Date(to))}`}
             onZoom={(start, end) => onChange({ from: start, to: end })}
           />
-          <Legend mode={mode} />
+          <Legend phases={mode === 'phases' ? chart.phases : []} />
         </>
       )}
     </Panel>
   )
 }
 
-function Legend({ mode }: { mode: ChartMode }) {
+function Legend({ phases }: { phases: Phase[] }) {
   return (
     <div className={classes.legend} aria-hidden="true">
-      {mode === 'phases' ? (
-        PHASES.map((phase) => (
+      {phases.length > 0 ? (
+        phases.map((phase) => (
           <span key={phase}>
             <i className={classes.swatch} style={{ background: `var(${PHASE_TOKENS[phase]})` }} />
             {PHASE_LABELS[phase]}
