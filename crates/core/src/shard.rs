@@ -170,11 +170,12 @@ impl Table {
         (from != to).then_some((from, to, mean))
     }
 
-    /// The heaviest shard that leaves the giver at or above `low` and the taker at or below `high`.
+    /// The heaviest shard that leaves the giver at or above `low` and the taker at or below `high`. As not both are
+    /// within these bounds beforehand, it is lighter than the difference between the two.
     fn fitting(&self, from: usize, to: usize, low: f64, high: f64) -> Option<usize> {
         let (full, empty) = (self.hands[from].load, self.hands[to].load);
         self.best(from, |weight| {
-            let fits = (full - weight) as f64 >= low && (empty + weight) as f64 <= high && weight < full - empty;
+            let fits = (full - weight) as f64 >= low && (empty + weight) as f64 <= high;
             fits.then_some(weight)
         })
     }

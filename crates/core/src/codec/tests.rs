@@ -249,6 +249,39 @@ fn other_versions_are_named_and_damage_is_found() {
     assert_eq!(decode(&claims, None), Err(CodecError::Damaged));
 }
 
+#[test]
+fn what_the_encoder_never_writes_is_damage() {
+    // A result longer than any text may be.
+    let mut long = vec![VERSION | 3 << 4, 0, 1, 0xAE, 0x02];
+    long.extend([b'a'; 300]);
+    // A response time of more than 64 bits, one of 64 bits, and a transfer before the beginning.
+    let mut wide = vec![VERSION | 1 << 4 | 1 << 6, 0];
+    wide.extend([0x80; 9]);
+    let full = [wide.clone(), vec![0x01]].concat();
+    wide.push(0x02);
+    let early = vec![VERSION, 0x20, 0, 0x01];
+    // An infinite regexMatch, one of an unknown kind, and an unknown HTTP version.
+    let infinite = [vec![VERSION, 0x80, 0, 1], f64::INFINITY.to_le_bytes().to_vec()].concat();
+    let kind = vec![VERSION, 0x80, 0, 3, 0];
+    let http = vec![VERSION, 0, 0x02, 4];
+    // A text that is no UTF-8.
+    let bytes = vec![VERSION | 3 << 4, 0, 1, 3, 0xFF];
+    for damaged in [long, wide, full, early, infinite, kind, http, bytes] {
+        assert_eq!(decode(&damaged, None), Err(CodecError::Damaged), "{damaged:02x?}");
+    }
+}
+
+#[test]
+fn a_number_found_by_the_regex_is_kept_exactly() {
+    for number in [0.0, -0.0, 1.0, -17.0, 0.1, 1e-300, 1e300, 2_f64.powi(53), 2_f64.powi(53) + 2.0, f64::MIN] {
+        let mut outputs = Outputs::default();
+        outputs.set_number(OutputId::REGEX_MATCH, number);
+        let decoded = decode(&encode(ProbeType::Http, &outputs, None), None).unwrap();
+        let kept = decoded.number(OutputId::REGEX_MATCH).unwrap();
+        assert_eq!(kept.to_bits(), number.to_bits(), "{number}");
+    }
+}
+
 fn probes() -> impl Strategy<Value = ProbeType> {
     prop::sample::select(ProbeType::ALL.as_slice())
 }

@@ -110,6 +110,8 @@ fn uptime_and_coverage_are_shares() {
     assert_eq!((uptime.ratio(), uptime.coverage()), (Some(0.75), Some(0.6)));
     uptime.merge(&Uptime { up_ms: 40_000, down_ms: 0, maint_ms: 0, scheduled_ms: 0 });
     assert_eq!((uptime.ratio(), uptime.coverage()), (Some(0.875), Some(1.0)));
+    uptime.maint_ms += 10_000;
+    assert_eq!(uptime.coverage(), Some(1.0), "a straggler does not make it more than full");
     assert_eq!(Uptime::default().coverage(), None);
 }
 

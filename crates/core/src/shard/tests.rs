@@ -149,6 +149,23 @@ fn a_small_change_of_rates_moves_nothing() {
 }
 
 #[test]
+fn shards_move_from_the_tolerance_on_and_then_to_half_of_it() {
+    let live = runners(0..4);
+    let mut owners: Vec<Option<i16>> = (0..BUCKETS).map(|n| Some((n % 4) as i16)).collect();
+    let with_first = |rate: f64| -> Vec<f64> { (0..BUCKETS).map(|n| if n % 4 == 0 { rate } else { 1.0 }).collect() };
+    // The first has 5.9 % more than the mean, then 14 %.
+    assert_eq!(deal(&live, &owners, &with_first(1.08)), []);
+    let moves = deal(&live, &owners, &with_first(1.2));
+    assert!(moves.iter().all(|m| m.from == Some(0)));
+    apply(&mut owners, &moves);
+    let loads = loads(&live, &owners, &with_first(1.2));
+    let mean = loads.values().sum::<f64>() / 4.0;
+    assert!(loads.values().all(|load| (load / mean - 1.0).abs() < 0.051), "{loads:?}");
+    // It has 307.2 and may have 282.2: at 1.2 each, no fewer than 21.
+    assert_eq!(moves.len(), 21);
+}
+
+#[test]
 fn empty_shards_are_spread_too() {
     let live = runners(0..4);
     let owners = dealt(&live, &[0.0; BUCKETS]);
