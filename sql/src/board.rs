@@ -33,6 +33,8 @@ pub struct SeriesBoard {
     pub start_ms: i16,
     /// Who ran it.
     pub runner_id: RunnerId,
+    /// Key of the newest initial run that was stored; 0: none. Runners compare it with `monitors.activated_at`.
+    pub activation: Slot,
 }
 
 /// The health of a monitor over its pools: a row of `monitor_health`, written at transitions only.

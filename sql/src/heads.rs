@@ -17,11 +17,21 @@ pub struct Heads {
 impl Store {
     /// Reads the row.
     pub async fn heads_read(&self) -> Result<Heads> {
-        todo!()
+        let session = self.session("heads_read").await?;
+        let row = session
+            .query_one("select catalog_rev, map_epoch, operator_epoch from heads", &[])
+            .await?;
+        Ok(Heads {
+            catalog_rev: row.get(0),
+            map_epoch: row.get(1),
+            operator_epoch: row.get(2),
+        })
     }
 
     /// Takes the next operator epoch: from now on writes with an older one are refused as `Fenced`.
     pub async fn operator_epoch_take(&self) -> Result<i64> {
-        todo!()
+        let session = self.session("operator_epoch_take").await?;
+        let sql = "update heads set operator_epoch = operator_epoch + 1 returning operator_epoch";
+        Ok(session.query_one(sql, &[]).await?.get(0))
     }
 }

@@ -4,10 +4,13 @@
 //! ([`monitors`]); results are written in batches that fold states and add rollups in the same transaction ([`results`]).
 
 pub mod board;
+mod dsn;
 pub mod error;
 pub mod heads;
+mod health;
 pub mod history;
 pub mod leases;
+pub mod metrics;
 pub mod migrate;
 pub mod monitors;
 pub mod notify;
@@ -17,8 +20,10 @@ pub mod results;
 pub mod retention;
 pub mod rollups;
 pub mod runners;
+mod session;
 pub mod settings;
 pub mod shards;
+mod tls;
 pub mod verify;
 
 pub use error::StoreError;

@@ -6,8 +6,16 @@ use nanomon_core::{MonitorDef, ProbeType};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::error::Result;
-use crate::{MonitorId, PoolId, Revision, SeriesId, Slot, Store};
+use crate::{MonitorId, PoolId, Revision, SeriesId, Slot};
+
+mod hash;
+mod read;
+mod sync;
+mod write;
+
+pub use hash::spec_hash;
+pub(crate) use sync::series_sync;
+pub(crate) use write::{Catalog, catalog_begin, catalog_end};
 
 /// Who owns a definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,13 +37,20 @@ impl Source {
             Self::Api => "api",
         }
     }
+
+    /// Reads the stored word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Kubernetes, Self::Manifest, Self::Api]
+            .into_iter()
+            .find(|source| source.as_str() == word)
+    }
 }
 
 /// A definition to be written.
 #[derive(Debug, Clone)]
 pub struct MonitorWrite {
     /// An id drawn before by [`Store::monitor_id_draw`] for a new monitor; `None`: the store draws one. Ignored for an
-    /// existing (namespace, name), which keeps its id, and for an id already in use.
+    /// existing (namespace, name), which keeps its id, and for an id already in use or never drawn.
     pub id: Option<MonitorId>,
     /// `metadata.uid`; standalone makes a stable one from (namespace, name).
     pub uid: Uuid,
@@ -73,7 +88,7 @@ pub enum Change {
     Created,
     /// A tombstoned row of the same (installation, namespace, name) lives again with its id and history.
     Revived,
-    /// The spec, uid or source differs from before.
+    /// The spec, generation, uid, source, meta or the definition made of the spec differs from before.
     Updated,
     /// Nothing was written.
     Unchanged,
@@ -98,7 +113,7 @@ pub struct MonitorRow {
     pub spec: Value,
     /// See [`MonitorWrite::meta`].
     pub meta: Value,
-    /// The definition that runs; `None` only for tombstones.
+    /// The definition that runs; `None` for tombstones and for one that a newer version wrote.
     pub def: Option<MonitorDef>,
     /// The generation of `spec`.
     pub generation: i64,
@@ -175,90 +190,4 @@ pub struct PoolRow {
     pub id: PoolId,
     /// Its name.
     pub name: String,
-}
-
-/// Hash of a spec with its keys sorted: rows differ by this, not by generation order.
-pub fn spec_hash(_spec: &Value) -> Vec<u8> {
-    todo!()
-}
-
-impl Store {
-    /// Draws an id for a monitor to be made.
-    pub async fn monitor_id_draw(&self) -> Result<MonitorId> {
-        todo!()
-    }
-
-    /// Writes up to 500 definitions of one installation in one transaction and one revision; unchanged ones cost nothing and
-    /// take no revision. Makes series, states and schedule rows; a changed activation sets `activated_at`. `fence`: the
-    /// operator's epoch. Answers in the order of `writes`. Notifies `monitors_changed` after the commit.
-    pub async fn monitor_write_batch(
-        &self,
-        _installation: &str,
-        _fence: Option<i64>,
-        _writes: &[MonitorWrite],
-    ) -> Result<Vec<Written>> {
-        todo!()
-    }
-
-    /// Tombstones these monitors (unknown or tombstoned ids are ignored); answers how many were living.
-    pub async fn monitor_tombstone_batch(
-        &self,
-        _installation: &str,
-        _fence: Option<i64>,
-        _ids: &[MonitorId],
-    ) -> Result<u64> {
-        todo!()
-    }
-
-    /// A living monitor.
-    pub async fn monitor_get(&self, _id: MonitorId) -> Result<Option<MonitorRow>> {
-        todo!()
-    }
-
-    /// A living monitor by its object name.
-    pub async fn monitor_get_by_name(
-        &self,
-        _installation: &str,
-        _namespace: &str,
-        _name: &str,
-    ) -> Result<Option<MonitorRow>> {
-        todo!()
-    }
-
-    /// Living monitors, ordered by id.
-    pub async fn monitor_list(&self, _filter: &MonitorFilter) -> Result<Vec<MonitorRow>> {
-        todo!()
-    }
-
-    /// Everything that changed after `since`, tombstones included, in revision order; with `buckets` only of those shards
-    /// (of any pool). `since` 0 reads all living ones.
-    pub async fn catalog_changes(&self, _since: Revision, _buckets: Option<&[i16]>) -> Result<CatalogChanges> {
-        todo!()
-    }
-
-    /// (id, rev) of all living monitors: the full comparison done every 10 minutes.
-    pub async fn catalog_revisions(&self) -> Result<Vec<(MonitorId, Revision)>> {
-        todo!()
-    }
-
-    /// The living rows of an installation, for a resync.
-    pub async fn monitor_digests(&self, _installation: &str) -> Result<Vec<MonitorDigest>> {
-        todo!()
-    }
-
-    /// Sets the clear mark of these monitors (all of a namespace or everything are the caller's lists) to `before`: older
-    /// results are no longer shown or accepted; states, rollups and incidents go by key.
-    pub async fn monitor_clear_results(&self, _ids: &[MonitorId], _before: Slot) -> Result<()> {
-        todo!()
-    }
-
-    /// The pools that exist, by id. `default` always does.
-    pub async fn pool_list(&self) -> Result<Vec<PoolRow>> {
-        todo!()
-    }
-
-    /// The pool of this name, made if absent.
-    pub async fn pool_ensure(&self, _name: &str) -> Result<PoolId> {
-        todo!()
-    }
 }

@@ -66,30 +66,110 @@ pub struct RunnerRow {
     pub version: String,
 }
 
+const REGISTER: &str = "update runners set name = $2, pool_id = $3, version = $4, last_seen = clock_timestamp(), \
+    draining = false, backlog_from = null, left_at = null where identity = $1 returning id";
+
+// The row of a runner that left before the oldest kept result: no result names it any more.
+const REUSE: &str = "update runners set identity = $1, name = $2, pool_id = $3, version = $4, \
+      last_seen = clock_timestamp(), draining = false, backlog_from = null, left_at = null, rate = 0, lag_ms = 0, \
+      offset_ms = 0 \
+    where id = (select id from runners where left_at < to_timestamp((select from_slot from kept where name = 'results')) \
+      - interval '1 hour' order by left_at limit 1 for update skip locked) returning id";
+
+const INSERT: &str = "insert into runners (id, identity, name, pool_id, version) \
+    values (nextval('runner_ids')::int2, $1, $2, $3, $4) on conflict (identity) do update set name = excluded.name, \
+    pool_id = excluded.pool_id, version = excluded.version, last_seen = clock_timestamp(), draining = false, \
+    backlog_from = null, left_at = null returning id";
+
+// synchronous_commit for this one statement: losing a heartbeat to a crash costs nothing, its fsync would.
+const HEARTBEAT: &str = "with beat as ( \
+      update runners set last_seen = clock_timestamp(), backlog_from = $2, rate = $3, lag_ms = $4, offset_ms = $5, \
+        draining = $6 \
+      where id = $1 and left_at is null and set_config('synchronous_commit', 'off', true) is not null \
+      returning pool_id) \
+    select (extract(epoch from clock_timestamp()) * 1000000)::int8, h.map_epoch, h.catalog_rev, \
+      exists (select from probe_requests q where q.state = 0 and q.pool_id = (select pool_id from beat) \
+        and q.expires_at > clock_timestamp()), \
+      exists (select from beat) \
+    from heads h";
+
+const LIST: &str = "select id, identity, name, pool_id, last_seen, \
+      extract(epoch from clock_timestamp() - last_seen)::float8, backlog_from, rate, lag_ms, offset_ms, draining, version \
+    from runners where left_at is null order by id";
+
 impl Store {
-    /// Makes or finds the row of this identity and answers its id.
+    /// Makes or finds the row of this identity and answers its id. An id is taken over from a runner that left only when
+    /// raw retention has removed all its results.
     pub async fn runner_register(
         &self,
-        _identity: &str,
-        _name: &str,
-        _pool_id: PoolId,
-        _version: &str,
+        identity: &str,
+        name: &str,
+        pool_id: PoolId,
+        version: &str,
     ) -> Result<RunnerId> {
-        todo!()
+        let session = self.session("runner_register").await?;
+        for sql in [REGISTER, REUSE] {
+            if let Some(row) = session.query_opt(sql, &[&identity, &name, &pool_id, &version]).await? {
+                return Ok(row.get(0));
+            }
+        }
+        Ok(session
+            .query_one(INSERT, &[&identity, &name, &pool_id, &version])
+            .await?
+            .get(0))
     }
 
     /// One statement (`synchronous_commit` off).
-    pub async fn runner_heartbeat(&self, _beat: &Heartbeat) -> Result<HeartbeatAnswer> {
-        todo!()
+    pub async fn runner_heartbeat(&self, beat: &Heartbeat) -> Result<HeartbeatAnswer> {
+        let Heartbeat {
+            runner_id,
+            backlog_from,
+            rate,
+            lag_ms,
+            offset_ms,
+            draining,
+        } = beat;
+        let session = self.session("runner_heartbeat").await?;
+        let row = session
+            .query_one(HEARTBEAT, &[runner_id, backlog_from, rate, lag_ms, offset_ms, draining])
+            .await?;
+        Ok(HeartbeatAnswer {
+            now_us: row.get(0),
+            map_epoch: row.get(1),
+            catalog_rev: row.get(2),
+            requests_waiting: row.get(3),
+            known: row.get(4),
+        })
     }
 
     /// The runner has left: its row no longer counts as a member (it stays for names in results).
-    pub async fn runner_leave(&self, _id: RunnerId) -> Result<()> {
-        todo!()
+    pub async fn runner_leave(&self, id: RunnerId) -> Result<()> {
+        let session = self.session("runner_leave").await?;
+        let sql = "update runners set left_at = clock_timestamp() where id = $1 and left_at is null";
+        session.execute(sql, &[&id]).await?;
+        Ok(())
     }
 
     /// Members (rows that have not left), all pools.
     pub async fn runner_list(&self) -> Result<Vec<RunnerRow>> {
-        todo!()
+        let session = self.session("runner_list").await?;
+        let rows = session.query(LIST, &[]).await?;
+        Ok(rows
+            .iter()
+            .map(|row| RunnerRow {
+                id: row.get(0),
+                identity: row.get(1),
+                name: row.get(2),
+                pool_id: row.get(3),
+                last_seen: row.get(4),
+                silent_s: row.get(5),
+                backlog_from: row.get(6),
+                rate: row.get(7),
+                lag_ms: row.get(8),
+                offset_ms: row.get(9),
+                draining: row.get(10),
+                version: row.get(11),
+            })
+            .collect())
     }
 }

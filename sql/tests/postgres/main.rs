@@ -1,0 +1,5 @@
+//! The store against a real PostgreSQL: one throw-away instance per run, a database per test.
+
+mod definitions;
+mod membership;
+mod support;
