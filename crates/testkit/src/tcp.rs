@@ -50,9 +50,12 @@ impl ScriptServer {
 
     /// Starts on a free port of this address.
     pub async fn start_on(ip: IpAddr, script: Vec<Step>) -> Result<Self> {
-        let listener = TcpListener::bind((ip, 0))
-            .await
-            .context("binding the scripted server")?;
+        Self::start_at(SocketAddr::new(ip, 0), script).await
+    }
+
+    /// Starts on this port of this address.
+    pub async fn start_at(addr: SocketAddr, script: Vec<Step>) -> Result<Self> {
+        let listener = TcpListener::bind(addr).await.context("binding the scripted server")?;
         let addr = listener.local_addr()?;
         let accepted = Arc::new(AtomicUsize::new(0));
         let count = accepted.clone();

@@ -20,6 +20,8 @@ const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
 /// Bytes of an echo request behind its header: our token, padded to the usual 56.
 const PAYLOAD: usize = 56;
 const HEADER: usize = 8;
+/// Pause after a failed read, so that a broken socket does not spin.
+const AFTER_ERROR: Duration = Duration::from_millis(1);
 
 /// Why an echo request brought no round trip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,13 +205,10 @@ impl Echo {
 async fn receive(socket: Arc<UdpSocket>, form: Form, waiting: Arc<Waiting>) {
     let mut buffer = [0u8; 512];
     loop {
-        let (length, from) = match socket.recv_from(&mut buffer).await {
-            Ok(received) => received,
-            // An ICMP error about an earlier request is reported here once; the requests themselves time out.
-            Err(_) => {
-                tokio::task::yield_now().await;
-                continue;
-            }
+        let Ok((length, from)) = socket.recv_from(&mut buffer).await else {
+            // An ICMP error about an earlier request is reported here once; the request itself times out.
+            tokio::time::sleep(AFTER_ERROR).await;
+            continue;
         };
         let received = Instant::now();
         let Some(token) = form.reply_token(&buffer[..length]) else {

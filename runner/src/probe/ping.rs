@@ -52,7 +52,7 @@ impl PingProbe {
     pub(crate) async fn run(&self, prober: &Prober, trace: &mut Trace, outputs: &mut Outputs) -> Result<f64, Reason> {
         let resolved = tokio::time::timeout(self.timeout, prober.addrs(&self.host, trace)).await;
         let addrs = resolved.unwrap_or(Err(Reason::DnsTimeout))?;
-        let addr = self.permitted(prober, &addrs)?;
+        let addr = permitted(prober, &addrs)?;
         trace.enter(Phase::FirstByte);
         let echo = prober.shared.echo.to(addr)?;
         outputs.set_text(OutputId::IP_ADDRESS, addr.to_string());
@@ -82,20 +82,19 @@ impl PingProbe {
         Ok(average)
     }
 
-    /// The first address that may be dialled; IPv4 before IPv6, as ICMP has no way to race them.
-    fn permitted(&self, prober: &Prober, addrs: &[IpAddr]) -> Result<IpAddr, Reason> {
-        let mut sorted: Vec<IpAddr> = addrs.to_vec();
-        sorted.sort_by_key(IpAddr::is_ipv6);
-        let permitted = sorted
-            .into_iter()
-            .find(|addr| prober.shared.dialler.permit(*addr).is_ok());
-        permitted.ok_or(Reason::BlockedByPolicy)
-    }
-
     async fn request(&self, echo: &Echo, addr: IpAddr, first: Instant, n: u8) -> Result<Duration, EchoError> {
         if n > 0 {
             tokio::time::sleep_until(first + self.interval * u32::from(n)).await;
         }
         echo.request(addr, self.timeout).await
     }
+}
+
+/// The first address that may be dialled; IPv4 before IPv6, as ICMP has no way to race them.
+fn permitted(prober: &Prober, addrs: &[IpAddr]) -> Result<IpAddr, Reason> {
+    let (v4, v6): (Vec<IpAddr>, Vec<IpAddr>) = addrs.iter().partition(|addr| addr.is_ipv4());
+    let mut sorted = v4.into_iter().chain(v6);
+    sorted
+        .find(|addr| prober.shared.dialler.permit(*addr).is_ok())
+        .ok_or(Reason::BlockedByPolicy)
 }

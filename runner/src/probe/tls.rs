@@ -136,11 +136,11 @@ impl SharedTls {
 }
 
 /// Whole days from now until then, negative in the past.
-pub(crate) fn days_until(unix_seconds: i64) -> f64 {
+pub(crate) fn days_until(unix_seconds: i64) -> i64 {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| d.as_secs() as i64);
-    (unix_seconds - now).div_euclid(86_400) as f64
+    (unix_seconds - now).div_euclid(86_400)
 }
 
 /// The verifier of one connection: passes everything on and remembers the leaf's expiry.
@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn days_are_floored() {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
-        assert_eq!(days_until(now + 86_400 * 3 + 60), 3.0);
-        assert_eq!(days_until(now - 60), -1.0);
+        assert_eq!(days_until(now + 86_400 * 3 + 60), 3);
+        assert_eq!(days_until(now - 60), -1);
     }
 }

@@ -180,7 +180,7 @@ impl HttpProbe {
         if let Some(not_after) = handshake.leaf_not_after {
             outcome
                 .outputs
-                .set_number(OutputId::CERT_EXPIRY_DAYS, tls::days_until(not_after));
+                .set_number(OutputId::CERT_EXPIRY_DAYS, tls::days_until(not_after) as f64);
         }
         let stream = handshake.stream?;
         trace.end(Phase::Tls);

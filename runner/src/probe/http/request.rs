@@ -95,16 +95,19 @@ impl Hop {
     }
 }
 
+/// A header as it is sent.
+type Field = (HeaderName, HeaderValue);
+
 /// The headers of a monitor without `Host`; equal lists are one.
 #[derive(Clone, Debug)]
 pub(crate) struct Headers {
-    list: Arc<[(HeaderName, HeaderValue)]>,
+    list: Arc<[Field]>,
 }
 
 /// Header lists in use, so that ten thousand monitors without headers of their own share one.
 #[derive(Debug, Default)]
 pub(crate) struct SharedHeaders {
-    lists: Mutex<HashMap<Vec<(HeaderName, HeaderValue)>, Weak<[(HeaderName, HeaderValue)]>>>,
+    lists: Mutex<HashMap<Vec<Field>, Weak<[Field]>>>,
 }
 
 impl SharedHeaders {
@@ -187,7 +190,7 @@ impl Headers {
         Ok(request)
     }
 
-    fn sent(&self, journey: Journey) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
+    fn sent(&self, journey: Journey) -> impl Iterator<Item = &Field> {
         self.list.iter().filter(move |(name, _)| {
             let of_body = matches!(
                 *name,

@@ -68,7 +68,7 @@ fn candidates(name: &str, place: Place<'_>) -> Vec<String> {
                 let service = format!("{name}.svc.{domain}");
                 vec![own, service]
             }
-            _ if name.ends_with(".svc") => {
+            _ if name.rsplit('.').next() == Some("svc") => {
                 let service = format!("{name}.{domain}");
                 vec![own, service]
             }
