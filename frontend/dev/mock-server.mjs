@@ -176,10 +176,11 @@ function phases(monitor, value) {
   }
 }
 
+const ms = (x) => Math.round(x * 1000) / 1000
+
 function outputs(monitor, value, status, reason) {
   if (status === 2) return { reason }
   const p = phases(monitor, value)
-  const ms = (x) => Math.round(x * 1000) / 1000
   if (monitor.type === 'http')
     return {
       respTime: ms(value),
@@ -570,7 +571,7 @@ const server = createServer(async (request, response) => {
       .filter((monitor) => monitor.status !== 'Unknown' && !monitor.spec.suspend)
       .slice(0, 200)
       .flatMap((monitor) => Array.from({ length: 8 }, (_, n) => result(monitor, monitor.checked - n * 30e3)))
-    return send(200, rows.sort((a, b) => b.date.localeCompare(a.date)).slice(0, max))
+    return send(200, rows.toSorted((a, b) => b.date.localeCompare(a.date)).slice(0, max))
   }
   if (route === 'GET /api/status')
     return send(200, { version: '0.1.0', buildInfo: 'mock', uptime: '3h12m', database: 'up', monitors: monitors.size })

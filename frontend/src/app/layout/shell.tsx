@@ -9,7 +9,7 @@ import {
   IconMoon,
   IconSun,
 } from '@tabler/icons-react'
-import { Link, Outlet } from '@tanstack/react-router'
+import { Link, Outlet, useLocation } from '@tanstack/react-router'
 
 import { config } from '@/api/config'
 
@@ -24,6 +24,7 @@ const LINKS = [
 ] as const
 
 function Nav({ onNavigate }: { onNavigate?: () => void }) {
+  const path = useLocation({ select: (location) => location.pathname })
   return (
     <nav className={classes.nav} aria-label="Main">
       {LINKS.map(({ to, label, icon: Icon }) => (
@@ -31,7 +32,7 @@ function Nav({ onNavigate }: { onNavigate?: () => void }) {
           key={to}
           to={to}
           className={classes.link}
-          activeOptions={{ exact: to !== '/', includeSearch: false }}
+          data-current={isCurrent(path, to) || undefined}
           {...(onNavigate && { onClick: onNavigate })}
         >
           <Icon size={17} stroke={1.7} aria-hidden="true" />
@@ -47,6 +48,11 @@ const SCHEMES = [
   { value: 'light', label: 'Light', icon: IconSun },
   { value: 'dark', label: 'Dark', icon: IconMoon },
 ] as const
+
+/** A monitor's page belongs to the monitors. */
+function isCurrent(path: string, to: string): boolean {
+  return to === '/' ? path === '/' || path.startsWith('/monitors/') : path === to
+}
 
 function SchemeMenu() {
   const { colorScheme, setColorScheme } = useMantineColorScheme()

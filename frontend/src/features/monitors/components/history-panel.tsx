@@ -1,4 +1,4 @@
-import { Button, SegmentedControl } from '@mantine/core'
+import { Button, SegmentedControl, useComputedColorScheme } from '@mantine/core'
 import { IconChartAreaLine, IconZoomReset } from '@tabler/icons-react'
 import { useMemo } from 'react'
 
@@ -26,6 +26,7 @@ export function HistoryPanel({
   search: MonitorSearch
   onChange: (change: Partial<MonitorSearch>) => void
 }) {
+  const scheme = useComputedColorScheme('light', { getInitialValueInEffect: false })
   const range: Range = search.range ?? '24h'
   const zoomed = search.from !== undefined && search.to !== undefined
   const window = zoomed
@@ -93,6 +94,7 @@ export function HistoryPanel({
       {chart && chart.xs.length > 0 && (
         <>
           <ResponseChart
+            key={`${scheme} ${mode}`}
             data={chart}
             mode={mode}
             from={from}

@@ -1,6 +1,5 @@
 import 'uplot/dist/uPlot.min.css'
 
-import { useComputedColorScheme } from '@mantine/core'
 import { useElementSize } from '@mantine/hooks'
 import { useEffect, useRef, useState } from 'react'
 import uPlot from 'uplot'
@@ -14,7 +13,7 @@ import classes from './response-chart.module.css'
 
 const HEIGHT = 268
 
-/** The response time over time; dragging over it zooms. */
+/** The response time over time; dragging over it zooms. Key it by the colour scheme: colours are read once. */
 export function ResponseChart({
   data,
   mode,
@@ -31,7 +30,6 @@ export function ResponseChart({
   label: string
   onZoom: (from: number, to: number) => void
 }) {
-  const scheme = useComputedColorScheme('light', { getInitialValueInEffect: false })
   const { ref: frame, width } = useElementSize()
   const host = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot | null>(null)
@@ -62,18 +60,18 @@ export function ResponseChart({
       plot.current = null
       setHover(null)
     }
-  }, [mode, scheme])
+  }, [mode])
 
   useEffect(() => {
     plot.current?.batch(() => {
       plot.current?.setData(chartColumns(data, mode), true)
       plot.current?.setScale('x', { min: from / 1000, max: to / 1000 })
     })
-  }, [data, mode, scheme, from, to])
+  }, [data, mode, from, to])
 
   useEffect(() => {
     if (width > 0) plot.current?.setSize({ width, height: HEIGHT })
-  }, [width, mode, scheme])
+  }, [width])
 
   const shown = hover && data.points[hover.index]
   return (

@@ -88,7 +88,7 @@ export function RuleEditor({
 
   useEffect(() => {
     const editor = view.current
-    if (editor) editor.dispatch(setDiagnostics(editor.state, diagnosticsOf(editor.state.doc.toString(), fault)))
+    if (editor) editor.dispatch(setDiagnostics(editor.state, diagnosticsOf(value, fault)))
   }, [fault, value])
 
   return <div ref={host} className={classes.editor} data-bad={fault ? true : undefined} />

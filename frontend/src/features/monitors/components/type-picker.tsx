@@ -7,9 +7,9 @@ import classes from './type-picker.module.css'
 
 const TYPES: Record<ProbeType, { title: string; help: string; icon: typeof IconWorld }> = {
   http: { title: 'HTTP', help: 'Request a URL', icon: IconWorld },
-  tcp: { title: 'TCP', help: 'Open a connection', icon: IconArrowsLeftRight },
-  ping: { title: 'Ping', help: 'Send echo requests', icon: IconRadar },
-  dns: { title: 'DNS', help: 'Look a name up', icon: IconWorldSearch },
+  tcp: { title: 'TCP', help: 'Open a port', icon: IconArrowsLeftRight },
+  ping: { title: 'Ping', help: 'Echo a host', icon: IconRadar },
+  dns: { title: 'DNS', help: 'Look up a name', icon: IconWorldSearch },
 }
 
 /** Chooses the type of probe. */

@@ -42,10 +42,11 @@ export function MonitorListPage() {
   const all = useMemo(() => data ?? [], [data])
   const { q, type, group, ns, state, by, sort = 'state', desc = false } = search
   const matching = useMemo(() => matchIgnoringState(all, { q, type, group, ns }), [all, q, type, group, ns])
-  const rows = useMemo(() => {
-    const shown = state ? matching.filter((monitor) => monitor.state.status === state) : matching
-    return buildRows(sortMonitors(shown, sort, desc), by)
-  }, [matching, state, sort, desc, by])
+  const shown = useMemo(
+    () => (state ? matching.filter((monitor) => monitor.state.status === state) : matching),
+    [matching, state],
+  )
+  const rows = useMemo(() => buildRows(sortMonitors(shown, sort, desc), by), [shown, sort, desc, by])
   const groups = useMemo(() => distinct(all, 'group'), [all])
   const namespaces = useMemo(() => distinct(all, 'namespace'), [all])
 
@@ -63,7 +64,7 @@ export function MonitorListPage() {
   )
 
   return (
-    <Page title="Monitors" lead={data && summary(all.length, matching.length, search)} actions={create}>
+    <Page title="Monitors" lead={data && summary(all.length, shown.length, search)} actions={create}>
       {error && !data && (
         <ProblemNote title="The monitors could not be loaded" error={error} retry={() => void refetch()} />
       )}
@@ -95,11 +96,9 @@ export function MonitorListPage() {
   )
 }
 
-function summary(total: number, matching: number, search: ListSearch): string {
+function summary(total: number, shown: number, search: ListSearch): string {
   const noun = total === 1 ? 'monitor' : 'monitors'
-  return isFiltered(search)
-    ? `${formatCount(matching)} of ${formatCount(total)} ${noun}`
-    : `${formatCount(total)} ${noun}`
+  return isFiltered(search) ? `${formatCount(shown)} of ${formatCount(total)} ${noun}` : `${formatCount(total)} ${noun}`
 }
 
 function ListSkeleton() {

@@ -19,7 +19,7 @@ const route = getRouteApi('/results')
 const MAX = 200
 const CHOICES: (StateWord | 'all')[] = ['all', 'OK', 'Error', 'Failed']
 
-function MonitorCell({ result }: { result: Result }) {
+function drawMonitor(result: Result) {
   return (
     <div className={classes.monitor}>
       <Link to="/monitors/$id" params={{ id: String(result.monitor_id) }} preload={false} title={result.monitor_name}>
@@ -87,7 +87,7 @@ export function ResultsPage() {
       {data && (
         <Panel flush>
           {shown.length > 0 ? (
-            <ResultsTable results={shown} monitorCell={(result) => <MonitorCell result={result} />} />
+            <ResultsTable results={shown} monitorCell={drawMonitor} />
           ) : (
             <EmptyState
               icon={<IconListDetails size={22} />}
