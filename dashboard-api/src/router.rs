@@ -1,0 +1,132 @@
+//! The router: routes, and around them what every request passes.
+
+use std::any::Any;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use crate::error::ApiError;
+use crate::state::AppState;
+use crate::{auth, host_guard, metrics, openapi, spa};
+
+/// Largest body of most routes.
+const BODY_BYTES: usize = 1024 * 1024;
+/// Largest body of an import.
+const IMPORT_BYTES: usize = 16 * 1024 * 1024;
+/// Longest time for one request; waiting for a run takes up to 30 s of it.
+const REQUEST: Duration = Duration::from_secs(60);
+/// Largest path with query.
+const URI_BYTES: usize = 8 * 1024;
+
+/// What pages from here may do: load from here only, be framed by nobody.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+     connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// Everything that the two ports serve.
+pub fn router(state: AppState) -> Router {
+    let (api, _) = openapi::api_router().split_for_parts();
+    let (import, _) = openapi::import_router().split_for_parts();
+    let import = import.layer(DefaultBodyLimit::max(IMPORT_BYTES));
+    let docs = SwaggerUi::new("/api/docs").config(Config::new(["/api/openapi.json"]));
+    api.layer(DefaultBodyLimit::max(BODY_BYTES))
+        .merge(import)
+        .merge(docs)
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(fallback)
+        .layer(middleware::from_fn_with_state(state.clone(), auth::guard_writes))
+        .layer(middleware::from_fn_with_state(state.clone(), host_guard::guard))
+        .layer(middleware::from_fn(bound_request))
+        .layer(cors(&state))
+        .layer(CompressionLayer::new().compress_when(SizeAbove::new(1024).and(NotForContentType::IMAGES)))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(add_security_headers))
+        .layer(middleware::from_fn_with_state(state.clone(), metrics::count))
+        .with_state(state)
+}
+
+async fn fallback(State(state): State<AppState>, request: Request) -> Response {
+    let path = request.uri().path();
+    if path == "/api" || path.starts_with("/api/") {
+        return ApiError::new(StatusCode::NOT_FOUND, "there is no such route; /api/docs lists them").into_response();
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return method_not_allowed().await;
+    }
+    spa::serve(&state.config, request.uri().path(), request.headers())
+}
+
+async fn method_not_allowed() -> Response {
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "this route does not take this method").into_response()
+}
+
+/// Refuses endless addresses and ends endless requests.
+async fn bound_request(request: Request, next: Next) -> Response {
+    if request
+        .uri()
+        .path_and_query()
+        .is_some_and(|text| text.as_str().len() > URI_BYTES)
+    {
+        return ApiError::new(StatusCode::URI_TOO_LONG, "the address is too long").into_response();
+    }
+    match tokio::time::timeout(REQUEST, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::unavailable("the request took too long", 5).into_response(),
+    }
+}
+
+async fn add_security_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// No headers at all unless origins are configured.
+fn cors(state: &AppState) -> CorsLayer {
+    let origins: Vec<HeaderValue> = state
+        .config
+        .cors_origins
+        .iter()
+        .filter_map(|origin| HeaderValue::from_str(origin).ok())
+        .collect();
+    if origins.is_empty() {
+        return CorsLayer::new();
+    }
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+        .allow_headers([
+            header::CONTENT_TYPE,
+            header::AUTHORIZATION,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
+        ])
+        .expose_headers([header::ETAG, header::LINK, header::LOCATION, header::RETRY_AFTER])
+        .max_age(Duration::from_secs(600))
+}
+
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no text");
+    ApiError::internal(anyhow::anyhow!("a handler panicked: {text}")).into_response()
+}
