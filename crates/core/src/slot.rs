@@ -77,6 +77,13 @@ pub fn grace_ms(interval_ms: u32) -> i64 {
     (i64::from(interval_ms) / 2).min(10_000)
 }
 
+/// The uid of a monitor that no API server named (standalone): stable for a namespace and name, so that deleting and making it
+/// again keeps its slots.
+pub fn stable_uid(namespace: &str, name: &str) -> [u8; 16] {
+    // A namespace holds no '/', so the pair cannot be read in two ways.
+    xxh3_128(format!("{namespace}/{name}").as_bytes()).to_be_bytes()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
