@@ -11,6 +11,9 @@ use super::pattern::Pattern;
 use super::types::{Type, output_named};
 use crate::OutputId;
 
+/// Bytes that all expressions of a rule may take when compiled; a usual one takes one or two thousand.
+const PATTERNS_BYTES: usize = 256 * 1024;
+
 impl Parser<'_, '_> {
     /// A value with what hangs on it: `[…]`, `.name(…)`.
     pub(super) fn postfix(&mut self) -> Parse {
@@ -207,7 +210,12 @@ impl Parser<'_, '_> {
                 if let Token::Symbol("+" | "." | "[") = self.peek() {
                     return self.refuse(format!("{place} must be a single text literal"));
                 }
-                (self.patterns)(&literal.pattern).map_err(|sentence| RuleError::new(at, sentence))
+                let pattern = (self.patterns)(&literal.pattern).map_err(|sentence| RuleError::new(at, sentence))?;
+                self.pattern_bytes += pattern.memory_usage();
+                if self.pattern_bytes > PATTERNS_BYTES {
+                    return Err(RuleError::new(at, "the rule's regular expressions are too large when compiled"));
+                }
+                Ok(pattern)
             }
             _ => Err(RuleError::new(
                 at,

@@ -44,7 +44,8 @@ pub(super) fn parse(
     probe: ProbeType,
     patterns: &mut Patterns<'_>,
 ) -> Result<Parsed, RuleError> {
-    let mut parser = Parser { tokens, at: 0, probe, patterns, depth: 0, item: None, reads_body: false };
+    let mut parser =
+        Parser { tokens, at: 0, probe, patterns, depth: 0, item: None, reads_body: false, pattern_bytes: 0 };
     if parser.peek() == &Token::End {
         return Err(RuleError::new(0, "the rule is empty"));
     }
@@ -98,6 +99,8 @@ pub(super) struct Parser<'p, 'q> {
     /// The variable of the comprehension that is being read.
     pub(super) item: Option<(String, Type)>,
     pub(super) reads_body: bool,
+    /// What the expressions compiled so far take.
+    pub(super) pattern_bytes: usize,
 }
 
 /// What every rule of the grammar gives.
@@ -237,7 +240,6 @@ impl Parser<'_, '_> {
 
     fn relation(&mut self) -> Parse {
         let left = self.sum()?;
-        let at = self.position();
         let result = match self.peek() {
             Token::Symbol(symbol @ ("==" | "!=")) => {
                 let equal = *symbol == "==";
@@ -264,15 +266,15 @@ impl Parser<'_, '_> {
             }
             _ => return Ok(left),
         };
-        match self.peek() {
-            Token::Symbol("==" | "!=" | "<" | "<=" | ">" | ">=" | "=~" | "!~") => {
-                self.refuse("comparisons cannot be chained; join them with && or use brackets")
-            }
-            Token::Word(word) if word.eq_ignore_ascii_case("in") => {
-                Err(RuleError::new(at, "comparisons cannot be chained; join them with && or use brackets"))
-            }
-            _ => Ok(result),
+        let chained = match self.peek() {
+            Token::Symbol("==" | "!=" | "<" | "<=" | ">" | ">=" | "=~" | "!~") => true,
+            Token::Word(word) => word.eq_ignore_ascii_case("in"),
+            Token::Symbol(_) | Token::Number(_) | Token::Text(_) | Token::End => false,
+        };
+        if chained {
+            return self.refuse("comparisons cannot be chained; join them with && or use brackets");
         }
+        Ok(result)
     }
 
     fn equality(&mut self, left: Expr, equal: bool) -> Parse {

@@ -21,8 +21,8 @@ use super::ascii;
 use crate::OutputValue;
 use crate::monitor::limits;
 
-/// Bytes of a compiled expression (one direction). `\d+\.\d+` takes about 2,000, a list of 50 words about 25,000.
-const COMPILED_BYTES: usize = 64 * 1024;
+/// Bytes of a compiled expression (one direction). `\d+\.\d+` takes about 1,000, `[^x]{100}` about 50,000.
+const COMPILED_BYTES: usize = 128 * 1024;
 /// Bytes of the scratch area of a thread.
 const SCRATCH_BYTES: usize = 512 * 1024;
 /// A search may fill the scratch area this often before it has to justify itself by [`BYTES_PER_STATE`].
@@ -61,6 +61,14 @@ impl Pattern {
             return Ok(Self::Literal(text.into()));
         }
         Ok(Self::Dfa(Box::new(build_dfa(compile_nfa(&hir, false, WhichCaptures::None)?, MatchKind::LeftmostFirst)?)))
+    }
+
+    /// Bytes on the heap, roughly.
+    pub(super) fn memory_usage(&self) -> usize {
+        match self {
+            Self::Literal(literal) => literal.len(),
+            Self::Dfa(dfa) => size_of::<DFA>() + dfa_memory(dfa),
+        }
     }
 
     /// Whether it occurs in the text.

@@ -1,6 +1,7 @@
 //! Rules that are accepted, and what they say.
 
-use nanomon_core::ProbeType::{Dns, Http, Ping, Tcp};
+use nanomon_core::OutputId;
+use nanomon_core::ProbeType::{self, Dns, Http, Ping, Tcp};
 use nanomon_core::rule::{Rule, RuleFault};
 
 use super::{dns, http, https, judge, ping, tcp};
@@ -403,4 +404,29 @@ fn keeps_its_source() {
 fn is_shared_between_threads() {
     fn shared<T: Send + Sync>(_: &T) {}
     shared(&Rule::compile("body =~ 'x+'", Http).unwrap());
+}
+
+/// `docs/rules.md`: each line of its examples is a rule of the type that its fence names.
+#[test]
+fn the_manuals_examples_compile() {
+    let manual = include_str!("../../../../docs/rules.md");
+    let mut probe = None;
+    let mut count = 0;
+    for line in manual.lines() {
+        if let Some(fence) = line.strip_prefix("```") {
+            probe = fence.strip_prefix("rule ").and_then(ProbeType::from_word);
+        } else if let Some(probe) = probe {
+            let rule = Rule::compile(line, probe);
+            assert!(rule.is_ok(), "{line}: {rule:?}");
+            count += 1;
+        }
+    }
+    assert!(count >= 8, "{count}");
+    // and its table names every output
+    for probe in ProbeType::ALL {
+        let row = manual.lines().find(|line| line.starts_with(&format!("| {} |", probe.as_str()))).unwrap();
+        for id in OutputId::of(probe) {
+            assert!(row.contains(&format!("`{}`", id.name())), "{probe:?}: {}", id.name());
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What a rule can cost: its time on the largest body, and its memory. The limits are wide, for unoptimised builds on busy
 //! machines; `--nocapture` shows the figures.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use nanomon_core::ProbeType::Http;
@@ -57,6 +58,8 @@ fn worst_rules() -> Vec<String> {
         tree(12),
         tree(30),
         tree(200),
+        tree(600),
+        tree(1200),
         "body =~ '(?:a+)+(?:a+)+(?:a+)+(?:a+)+x'".to_owned(),
         "body =~ '[ab]{400}x'".to_owned(),
         "body =~ '(?:[ab]{1,40}){10}x'".to_owned(),
@@ -117,6 +120,7 @@ fn the_worst_body_expressions_end_soon() {
         "(?s)(.*)",
         "(?:a|b)*a(?:a|b){12}(c?)",
         "(?:a|b)*a(?:a|b){200}",
+        "(?:a|b)*a(?:a|b){800}",
         "([ab]{400})",
         "(?:(a+)+)+$",
         "(a?){400}(b)",
@@ -179,4 +183,76 @@ fn body_expressions_are_small() {
         println!("{bytes} bytes: {pattern}");
         assert!(bytes < 16 * 1024, "{bytes}: {pattern}");
     }
+}
+
+/// What people really write must never be given up, however large and varied the body.
+#[test]
+fn usual_expressions_are_not_given_up_on_large_bodies() {
+    let mut page = String::with_capacity(BODY_BYTES);
+    let mut n = 0u32;
+    while page.len() + 400 < BODY_BYTES {
+        n = n.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        write!(
+            page,
+            "<div class=\"row r{n}\" id='i{}'>\n  <a href=\"https://shop.example/p/{n:x}?q={}\">Größe {} – naïve café №{n}</a>\t{}.{}.{} \
+             {{\"state\": \"up\", \"took\": {}.{}, \"at\": \"2026-0{}-1{}T12:0{}:00Z\"}} {}@mail.example 10.{}.{}.7</div>\n",
+            n % 977,
+            n % 31,
+            n % 57,
+            n % 9,
+            n % 12,
+            n % 99,
+            n % 500,
+            n % 10,
+            n % 9 + 1,
+            n % 10,
+            n % 6,
+            n % 7919,
+            n % 256,
+            n % 13,
+        )
+        .unwrap();
+    }
+    page += "<title>The End</title> build 4711 version v1.22.333-rc1 status=healthy";
+    let mut outcome = http();
+    outcome.body = Some(page.clone());
+    for pattern in [
+        r"build (\d+)",
+        r"(?i)status=(\w+)$",
+        r"<title>(.*?)</title>",
+        r"<title>([^<]*)",
+        r"(?s)<title>.*</title>.*healthy",
+        r"version v(\d+\.\d+\.\d+(?:-\w+)?) ",
+        r"(?i)\b(fatal|panic|exception|build 4711)\b",
+        r"[\w.+-]+@[\w-]+\.[\w.-]+",
+        r"\b(?:\d{1,3}\.){3}\d{1,3}\b</div>",
+        r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z",
+        r"(?i)größe (\d+) – naïve",
+        r"https?://[^\s\x22]+/p/[0-9a-f]+\?q=\d+",
+        r"\p{Lu}\p{Ll}+ \p{Lu}\p{Ll}+<",
+        r"(\d+).*(\d+).*healthy$",
+    ] {
+        let started = Instant::now();
+        let rule = Rule::compile(&format!("body =~ r'{pattern}'"), Http).unwrap();
+        assert_eq!(rule.holds(&outcome), Ok(true), "{pattern}");
+        let found = BodyRegex::compile(pattern).unwrap().find(&page);
+        let wanted = regex::Regex::new(pattern).unwrap().is_match(&page);
+        assert_eq!(found.map(|found| found.is_some()), Ok(wanted), "{pattern}");
+        println!("{:>10.1?} {pattern}", started.elapsed());
+    }
+}
+
+/// A rule over its budget says so, whatever stands beside it.
+#[test]
+fn the_budget_is_not_absorbed() {
+    let outcome = with_body("ab");
+    let sixteen = "body=~'x[y]'||".repeat(16);
+    let within = Rule::compile(&format!("{sixteen}status == 204"), Http).unwrap();
+    assert_eq!(within.holds(&outcome), Ok(true));
+    let beyond = Rule::compile(&format!("{sixteen}body=~'z[y]'||status == 204"), Http).unwrap();
+    assert_eq!(beyond.holds(&outcome), Err(RuleFault::Timeout));
+    assert_eq!(RuleFault::Timeout.reason().as_str(), "rule_timeout");
+    assert_eq!(RuleFault::Error.reason().as_str(), "rule_error");
+    // the same rule has its answer on an ordinary body
+    assert_eq!(beyond.holds(&http()), Ok(true));
 }

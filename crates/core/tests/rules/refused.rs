@@ -81,7 +81,7 @@ const REFUSED: &[(ProbeType, &str, usize, &str)] = &[
     (Http, "true ? true", 5, "this is never closed: `:` is missing"),
     (Http, "1 < status < 300", 11, "comparisons cannot be chained"),
     (Http, "status == 204 == true", 14, "comparisons cannot be chained"),
-    (Http, "status IN (1) IN (2)", 7, "comparisons cannot be chained"),
+    (Http, "status IN (1) IN (2)", 14, "comparisons cannot be chained"),
     (Http, "status == 'abc", 10, "this text is not closed"),
     (Http, "status == 'abc\\'", 10, "this text is not closed"),
     (Http, "'''abc' == 'x'", 0, "this text is not closed"),
@@ -225,6 +225,19 @@ fn length_is_bounded() {
     // characters, not bytes
     let umlauts = format!("'{}' == ''", "ö".repeat(1016));
     assert!(Rule::compile(&umlauts, Http).is_ok());
+}
+
+/// Each of these fits, all of them together do not.
+#[test]
+fn the_size_of_all_expressions_together_is_bounded() {
+    let one = r"body =~ '\pL\pL'";
+    assert!(Rule::compile(one, Http).is_ok());
+    let many = [one; 40].join("||");
+    let started = std::time::Instant::now();
+    let error = Rule::compile(&many, Http).unwrap_err();
+    assert_eq!(error.message, "the rule's regular expressions are too large when compiled");
+    assert!(error.position > one.len());
+    assert!(started.elapsed() < std::time::Duration::from_secs(5));
 }
 
 #[test]
