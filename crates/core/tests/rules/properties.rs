@@ -1,7 +1,7 @@
 //! Whatever is written, compiling ends soon and evaluating never panics.
 
-use nanomon_core::ProbeType;
 use nanomon_core::rule::{BodyRegex, Rule, RuleFault, RuleInterner};
+use nanomon_core::{OutputValue, ProbeType};
 use proptest::prelude::*;
 
 use super::{dns, http, https, ping, tcp};
@@ -194,6 +194,22 @@ proptest! {
                 outcome.body = Some(body);
                 prop_assert_eq!(rule.holds(&outcome), Ok(found.is_some()));
             }
+        }
+    }
+
+    /// Another engine than the crate's own choice, the same answer.
+    #[test]
+    fn finds_what_the_regex_crate_finds(pattern in r"([abé.]|\[ab]|\(|\)|\||[*+?]|\{1,2\}|\^|\$|\(\?:){1,12}", body in "[abé\n]{0,40}") {
+        if let (Ok(ours), Ok(crates)) = (BodyRegex::compile(&pattern), regex::Regex::new(&pattern)) {
+            let wanted = crates.captures(&body).map(|captures| {
+                let group = captures.iter().skip(1).flatten().next().or(captures.get(0));
+                group.map_or(String::new(), |found| found.as_str().replace('\n', "\u{fffd}"))
+            });
+            let found = ours.find(&body).unwrap().map(|found| match found {
+                OutputValue::Text(text) => text.to_string(),
+                OutputValue::Number(number) => number.to_string(),
+            });
+            prop_assert_eq!(found, wanted, "{}", pattern);
         }
     }
 
