@@ -49,11 +49,7 @@ impl Dialler {
         }
         let mut waiting = addrs.iter().filter(|addr| self.permit(**addr).is_ok());
         let mut attempts = FuturesUnordered::new();
-        let mut failure = if addrs.is_empty() {
-            Reason::DnsNoRecords
-        } else {
-            Reason::BlockedByPolicy
-        };
+        let mut failure = if addrs.is_empty() { Reason::DnsNoRecords } else { Reason::BlockedByPolicy };
         loop {
             let more = waiting.next();
             if let Some(addr) = more {
@@ -91,33 +87,19 @@ impl Dialler {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the one dialler; every caller above has asked the policy"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the one dialler; every caller above has asked the policy")]
 async fn connect_tcp(addr: SocketAddr) -> Result<TcpStream, Reason> {
     let connect = async {
-        let socket = if addr.is_ipv4() {
-            TcpSocket::new_v4()?
-        } else {
-            TcpSocket::new_v6()?
-        };
+        let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_nodelay(true)?;
         socket.connect(addr).await
     };
     connect.await.map_err(|e| connect_reason(&e, addr))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the one dialler; every caller above has asked the policy"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the one dialler; every caller above has asked the policy")]
 async fn connect_udp(addr: SocketAddr) -> io::Result<UdpSocket> {
-    let local: SocketAddr = if addr.is_ipv4() {
-        ([0u8; 4], 0).into()
-    } else {
-        ([0u16; 8], 0).into()
-    };
+    let local: SocketAddr = if addr.is_ipv4() { ([0u8; 4], 0).into() } else { ([0u16; 8], 0).into() };
     let socket = UdpSocket::bind(local).await?;
     socket.connect(addr).await?;
     Ok(socket)
@@ -149,11 +131,42 @@ const ENOBUFS: i32 = 105;
 /// What a failed read or write on an established connection says.
 pub(crate) fn stream_reason(error: &io::Error) -> Reason {
     use io::ErrorKind as K;
+    // In TLS 1.3 the server may refuse us (a missing client certificate, say) after our side of the handshake is done.
+    if error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some() {
+        return Reason::TlsHandshake;
+    }
     match error.kind() {
         K::ConnectionReset | K::ConnectionAborted => Reason::ConnectReset,
         K::TimedOut => Reason::Timeout,
         K::HostUnreachable | K::NetworkUnreachable | K::NetworkDown => Reason::NoRoute,
         K::InvalidData | K::InvalidInput => Reason::HttpProtocol,
         _ => Reason::HttpClosed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_shortages_are_not_the_targets_fault() {
+        let v4: SocketAddr = "192.0.2.1:80".parse().unwrap();
+        let v6: SocketAddr = "[2001:db8::1]:80".parse().unwrap();
+        const EADDRNOTAVAIL: i32 = 99;
+        for (code, addr, reason) in [
+            (EMFILE, v4, Reason::Internal),
+            (ENFILE, v4, Reason::Internal),
+            (ENOBUFS, v6, Reason::Internal),
+            (EADDRNOTAVAIL, v4, Reason::Internal),
+            (EADDRNOTAVAIL, v6, Reason::NoRoute),
+            (111, v4, Reason::ConnectRefused),
+            (110, v4, Reason::ConnectTimeout),
+            (104, v4, Reason::ConnectReset),
+            (113, v4, Reason::NoRoute),
+            (101, v6, Reason::NoRoute),
+            (1, v4, Reason::ConnectError),
+        ] {
+            assert_eq!(connect_reason(&io::Error::from_raw_os_error(code), addr), reason, "{code}");
+        }
     }
 }

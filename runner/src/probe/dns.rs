@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use hickory_proto::op::Message;
 use hickory_proto::rr::{Name, RData, RecordType as Wire};
 use nanomon_core::monitor::{DnsTarget, Network, RecordType, limits};
 use nanomon_core::{OutputId, Outputs, Reason};
@@ -28,11 +29,7 @@ impl DnsProbe {
             Some(server) => Some((prober.host(&server.host, hints)?, server.port)),
             None => None,
         };
-        Ok(Self {
-            name,
-            types: wire_types(target.record_type, target.network),
-            server,
-        })
+        Ok(Self { name, types: wire_types(target.record_type, target.network), server })
     }
 
     /// Asks, and lists the records. The value is the time of the whole lookup.
@@ -65,11 +62,7 @@ impl DnsProbe {
     async fn servers(&self, prober: &Prober) -> Result<Vec<Server>, Reason> {
         let system = prober.shared.resolver.system_servers();
         let aimed = |addr: SocketAddr| {
-            let aim = if system.contains(&addr) {
-                Aim::SystemResolver
-            } else {
-                Aim::User
-            };
+            let aim = if system.contains(&addr) { Aim::SystemResolver } else { Aim::User };
             Server { addr, aim }
         };
         let Some((host, port)) = &self.server else {
@@ -89,40 +82,32 @@ impl DnsProbe {
 
     async fn ask(&self, prober: &Prober, server: Server) -> Result<Vec<String>, Reason> {
         let dialler = &prober.shared.dialler;
-        let asked = self
-            .types
-            .iter()
-            .map(|wire| dns_wire::ask(dialler, server, &self.name, *wire));
+        let asked = self.types.iter().map(|wire| dns_wire::ask(dialler, server, &self.name, *wire));
         let mut records = Vec::new();
-        for (answer, wire) in futures::future::try_join_all(asked).await?.into_iter().zip(self.types) {
-            if let Some(reason) = dns_wire::code_reason(&answer) {
-                return Err(reason);
+        let mut failure = Reason::DnsNoRecords;
+        for (answer, wire) in futures::future::join_all(asked).await.into_iter().zip(self.types) {
+            let answer = answer.and_then(|answer| dns_wire::code_reason(&answer).map_or(Ok(answer), Err));
+            match answer {
+                Ok(answer) => records.extend(of_type(&answer, *wire)),
+                Err(reason) => failure = reason,
             }
-            let mut of_type: Vec<&RData> = answer
-                .answers
-                .iter()
-                .map(|record| &record.data)
-                .filter(|data| data.record_type() == *wire)
-                .collect();
-            of_type.sort_by_key(|data| if let RData::MX(mx) = data { mx.preference } else { 0 });
-            records.extend(of_type.into_iter().filter_map(text));
         }
-        if records.is_empty() {
-            Err(Reason::DnsNoRecords)
-        } else {
-            Ok(records)
-        }
+        // As in the reference, one family's addresses are enough.
+        if records.is_empty() { Err(failure) } else { Ok(records) }
     }
+}
+
+/// The records of one type in an answer as texts; those of an MX in order of preference.
+fn of_type(answer: &Message, wire: Wire) -> impl Iterator<Item = String> {
+    let data = answer.answers.iter().map(|record| &record.data);
+    let mut data: Vec<&RData> = data.filter(|data| data.record_type() == wire).collect();
+    data.sort_by_key(|data| if let RData::MX(mx) = data { mx.preference } else { 0 });
+    data.into_iter().filter_map(text)
 }
 
 /// The name as it is asked: absolute, in punycode where needed.
 fn absolute_name(text: &str) -> Option<Name> {
-    let mut name = if text.is_ascii() {
-        Name::from_ascii(text)
-    } else {
-        Name::from_utf8(text)
-    }
-    .ok()?;
+    let mut name = if text.is_ascii() { Name::from_ascii(text) } else { Name::from_utf8(text) }.ok()?;
     name.set_fqdn(true);
     (!name.is_root() || text == ".").then_some(name)
 }
@@ -159,11 +144,7 @@ fn cut(mut text: String) -> String {
     if text.len() > limits::DNS_ANSWER_BYTES {
         text.truncate(text.floor_char_boundary(limits::DNS_ANSWER_BYTES));
     }
-    if text.contains(char::is_control) {
-        text.replace(char::is_control, "\u{fffd}")
-    } else {
-        text
-    }
+    if text.contains(char::is_control) { text.replace(char::is_control, "\u{fffd}") } else { text }
 }
 
 #[cfg(test)]
@@ -181,14 +162,8 @@ mod tests {
     #[test]
     fn names_are_absolute() {
         assert_eq!(absolute_name("A.example").unwrap().to_ascii(), "A.example.");
-        assert_eq!(
-            absolute_name("_dmarc.a.example.").unwrap().to_ascii(),
-            "_dmarc.a.example."
-        );
-        assert_eq!(
-            absolute_name("bücher.example").unwrap().to_ascii(),
-            "xn--bcher-kva.example."
-        );
+        assert_eq!(absolute_name("_dmarc.a.example.").unwrap().to_ascii(), "_dmarc.a.example.");
+        assert_eq!(absolute_name("bücher.example").unwrap().to_ascii(), "xn--bcher-kva.example.");
         for bad in ["a..b", &"x".repeat(64), &"a.".repeat(200)] {
             assert_eq!(absolute_name(bad), None, "{bad:?}");
         }

@@ -56,11 +56,7 @@ async fn ask_once(
     }
     let bytes = question.to_vec().map_err(|_| Reason::DnsError)?;
     let answer = over_udp(dialler, server, &question, &bytes).await?;
-    if answer.metadata.truncation {
-        over_tcp(dialler, server, &question, &bytes).await
-    } else {
-        Ok(answer)
-    }
+    if answer.metadata.truncation { over_tcp(dialler, server, &question, &bytes).await } else { Ok(answer) }
 }
 
 async fn over_udp(dialler: &Dialler, server: Server, question: &Message, bytes: &[u8]) -> Result<Message, Reason> {

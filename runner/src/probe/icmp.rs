@@ -42,11 +42,7 @@ pub(crate) struct EchoSockets {
 
 impl EchoSockets {
     pub(crate) fn new(raw_permitted: bool) -> Self {
-        Self {
-            raw_permitted,
-            v4: Mutex::default(),
-            v6: Mutex::default(),
-        }
+        Self { raw_permitted, v4: Mutex::default(), v6: Mutex::default() }
     }
 
     /// The socket for this address's family.
@@ -107,10 +103,7 @@ struct WaitingState {
 
 impl Default for WaitingState {
     fn default() -> Self {
-        Self {
-            next: RandomState::new().hash_one(0),
-            by_token: HashMap::new(),
-        }
+        Self { next: RandomState::new().hash_one(0), by_token: HashMap::new() }
     }
 }
 
@@ -134,11 +127,7 @@ impl Drop for Registration<'_> {
 
 impl Echo {
     fn open(v6: bool, raw_permitted: bool) -> io::Result<Self> {
-        let (domain, protocol) = if v6 {
-            (Domain::IPV6, Protocol::ICMPV6)
-        } else {
-            (Domain::IPV4, Protocol::ICMPV4)
-        };
+        let (domain, protocol) = if v6 { (Domain::IPV6, Protocol::ICMPV6) } else { (Domain::IPV4, Protocol::ICMPV4) };
         let (socket, raw) = match Socket::new(domain, Type::DGRAM, Some(protocol)) {
             Ok(socket) => (socket, false),
             Err(_) if raw_permitted => (Socket::new(domain, Type::RAW, Some(protocol))?, true),
@@ -148,21 +137,10 @@ impl Echo {
         // More than the system's bound needs a privilege; without it this sets the bound, which is fine.
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
         let socket = Arc::new(UdpSocket::from_std(socket.into())?);
-        let form = Form {
-            v6,
-            raw,
-            ident: std::process::id() as u16,
-        };
+        let form = Form { v6, raw, ident: std::process::id() as u16 };
         let waiting = Arc::new(Waiting::default());
         let receiver = tokio::spawn(receive(socket.clone(), form, waiting.clone())).abort_handle();
-        Ok(Self {
-            inner: Arc::new(Inner {
-                socket,
-                form,
-                waiting,
-                receiver,
-            }),
-        })
+        Ok(Self { inner: Arc::new(Inner { socket, form, waiting, receiver }) })
     }
 
     /// False once its runtime is gone.
@@ -172,12 +150,7 @@ impl Echo {
 
     /// Sends one request and waits for its reply. The policy must have permitted the address.
     pub(crate) async fn request(&self, addr: IpAddr, timeout: Duration) -> Result<Duration, EchoError> {
-        let Inner {
-            socket,
-            form,
-            waiting,
-            receiver: _,
-        } = &*self.inner;
+        let Inner { socket, form, waiting, receiver: _ } = &*self.inner;
         let (sender, reply) = oneshot::channel();
         let token = {
             let mut state = waiting.lock();
@@ -189,10 +162,7 @@ impl Echo {
         let _registration = Registration { waiting, token };
         let packet = form.request(token);
         let sent = Instant::now();
-        socket
-            .send_to(&packet, SocketAddr::new(addr, 0))
-            .await
-            .map_err(|e| EchoError::Send(send_reason(&e)))?;
+        socket.send_to(&packet, SocketAddr::new(addr, 0)).await.map_err(|e| EchoError::Send(send_reason(&e)))?;
         match tokio::time::timeout(timeout, reply).await {
             Ok(Ok(received)) => Ok(received.saturating_duration_since(sent)),
             Ok(Err(_)) => Err(EchoError::Send(Reason::Internal)),
@@ -280,7 +250,7 @@ fn send_reason(error: &io::Error) -> Reason {
     use io::ErrorKind as K;
     match error.kind() {
         K::HostUnreachable | K::NetworkUnreachable | K::NetworkDown | K::AddrNotAvailable => Reason::NoRoute,
-        K::PermissionDenied => Reason::IcmpNotPermitted,
+        // The socket was permitted; it is this packet that is not (a broadcast address, a local firewall).
         _ => Reason::IcmpError,
     }
 }

@@ -128,13 +128,7 @@ enum Kind {
 impl Prober {
     /// Reads the system's roots and resolver files. Opens no socket; those come with the first run, on its runtime.
     pub fn new(config: ProbeConfig) -> Result<Self, TlsSetupError> {
-        let ProbeConfig {
-            policy,
-            resolver,
-            cluster,
-            extra_roots,
-            raw_icmp,
-        } = config;
+        let ProbeConfig { policy, resolver, cluster, extra_roots, raw_icmp } = config;
         let raw_icmp = raw_icmp && !policy.in_pod;
         let dialler = Arc::new(Dialler::new(policy));
         let shared = Shared {
@@ -145,9 +139,7 @@ impl Prober {
             headers: http::SharedHeaders::default(),
             echo: icmp::EchoSockets::new(raw_icmp),
         };
-        Ok(Self {
-            shared: Arc::new(shared),
-        })
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// The dialler, for everything else that a user can aim.
@@ -163,23 +155,13 @@ impl Prober {
             Target::Ping(target) => Kind::Ping(ping::PingProbe::prepare(self, target, &hints)?),
             Target::Dns(target) => Kind::Dns(dns::DnsProbe::prepare(self, target, &hints)?),
         };
-        Ok(PreparedProbe {
-            kind,
-            timeout: def.target.timeout(),
-        })
+        Ok(PreparedProbe { kind, timeout: def.target.timeout() })
     }
 
     fn host(&self, host: &str, hints: &PrepareHints<'_>) -> Result<Host, PrepareError> {
         let search = self.shared.resolver.search_domains();
         let cluster = self.shared.cluster.as_ref().zip(hints.namespace);
-        Host::parse(
-            host,
-            Place {
-                search: &search,
-                cluster,
-            },
-        )
-        .ok_or_else(|| PrepareError::Host(host.to_owned()))
+        Host::parse(host, Place { search: &search, cluster }).ok_or_else(|| PrepareError::Host(host.to_owned()))
     }
 
     /// Resolves a host, ending the run's dns phase.

@@ -28,18 +28,8 @@ impl PingProbe {
         target: &PingTarget,
         hints: &PrepareHints<'_>,
     ) -> Result<Self, PrepareError> {
-        let PingTarget {
-            host,
-            count,
-            interval,
-            timeout,
-        } = target;
-        Ok(Self {
-            host: prober.host(host, hints)?,
-            count: (*count).max(1),
-            interval: *interval,
-            timeout: *timeout,
-        })
+        let PingTarget { host, count, interval, timeout } = target;
+        Ok(Self { host: prober.host(host, hints)?, count: (*count).max(1), interval: *interval, timeout: *timeout })
     }
 
     /// The time after which a run has certainly ended: each request has its own timeout, and so has the name's resolution.
@@ -60,11 +50,7 @@ impl PingProbe {
         let train: FuturesUnordered<_> = (0..self.count).map(|n| self.request(&echo, addr, first, n)).collect();
         let replies: Vec<Result<Duration, EchoError>> = train.collect().await;
 
-        let rtts: Vec<f64> = replies
-            .iter()
-            .filter_map(|reply| reply.as_ref().ok())
-            .map(|rtt| ms(*rtt))
-            .collect();
+        let rtts: Vec<f64> = replies.iter().filter_map(|reply| reply.as_ref().ok()).map(|rtt| ms(*rtt)).collect();
         outputs.set_number(OutputId::PACKETS_RECV, rtts.len() as f64);
         let loss = 1.0 - rtts.len() as f64 / f64::from(self.count);
         outputs.set_number(OutputId::PACKET_LOSS, loss * 100.0);
@@ -94,7 +80,5 @@ impl PingProbe {
 fn permitted(prober: &Prober, addrs: &[IpAddr]) -> Result<IpAddr, Reason> {
     let (v4, v6): (Vec<IpAddr>, Vec<IpAddr>) = addrs.iter().partition(|addr| addr.is_ipv4());
     let mut sorted = v4.into_iter().chain(v6);
-    sorted
-        .find(|addr| prober.shared.dialler.permit(*addr).is_ok())
-        .ok_or(Reason::BlockedByPolicy)
+    sorted.find(|addr| prober.shared.dialler.permit(*addr).is_ok()).ok_or(Reason::BlockedByPolicy)
 }

@@ -170,16 +170,9 @@ mod tests {
         ] {
             assert_eq!(check(&policy, addr), Err(rule), "{addr}");
         }
-        for addr in [
-            "127.0.0.1",
-            "::1",
-            "10.0.0.1",
-            "192.168.1.1",
-            "1.1.1.1",
-            "2606:4700::1",
-            "fd00::1",
-            "100.100.100.201",
-        ] {
+        for addr in
+            ["127.0.0.1", "::1", "10.0.0.1", "192.168.1.1", "1.1.1.1", "2606:4700::1", "fd00::1", "100.100.100.201"]
+        {
             assert_eq!(check(&policy, addr), Ok(()), "{addr}");
         }
     }
@@ -197,18 +190,8 @@ mod tests {
             assert_eq!(check(&policy, addr), Err(PolicyRule::LinkLocal), "{addr}");
         }
         assert_eq!(check(&policy, "2002:7f00:1::"), Ok(()));
-        let pod = TargetPolicy {
-            in_pod: true,
-            ..TargetPolicy::default()
-        };
-        for addr in [
-            "127.0.0.1",
-            "127.9.9.9",
-            "::1",
-            "::ffff:127.0.0.1",
-            "64:ff9b::7f00:1",
-            "2002:7f00:1::",
-        ] {
+        let pod = TargetPolicy { in_pod: true, ..TargetPolicy::default() };
+        for addr in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"] {
             assert_eq!(check(&pod, addr), Err(PolicyRule::Loopback), "{addr}");
         }
     }
@@ -216,11 +199,7 @@ mod tests {
     #[test]
     fn own_addresses_only_in_a_pod() {
         let own_addresses = vec!["10.1.2.3".parse().unwrap(), "fd00::3".parse().unwrap()];
-        let pod = TargetPolicy {
-            in_pod: true,
-            own_addresses,
-            ..TargetPolicy::default()
-        };
+        let pod = TargetPolicy { in_pod: true, own_addresses, ..TargetPolicy::default() };
         assert_eq!(check(&pod, "10.1.2.3"), Err(PolicyRule::OwnAddress));
         assert_eq!(check(&pod, "::ffff:10.1.2.3"), Err(PolicyRule::OwnAddress));
         assert_eq!(check(&pod, "fd00::3"), Err(PolicyRule::OwnAddress));

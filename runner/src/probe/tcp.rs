@@ -16,10 +16,7 @@ pub(crate) struct TcpProbe {
 
 impl TcpProbe {
     pub(crate) fn prepare(prober: &Prober, target: &TcpTarget, hints: &PrepareHints<'_>) -> Result<Self, PrepareError> {
-        Ok(Self {
-            host: prober.host(&target.host, hints)?,
-            port: target.port,
-        })
+        Ok(Self { host: prober.host(&target.host, hints)?, port: target.port })
     }
 
     /// Connects and closes at once. The value is resolution and connection together, as in the reference.

@@ -70,11 +70,7 @@ impl TlsConfigs {
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build()?;
-        Ok(Self {
-            provider,
-            verifier,
-            shared: Mutex::default(),
-        })
+        Ok(Self { provider, verifier, shared: Mutex::default() })
     }
 
     /// The one configuration for these settings.
@@ -86,9 +82,7 @@ impl TlsConfigs {
         let verifier: Arc<dyn ServerCertVerifier> = if settings.validate {
             self.verifier.clone()
         } else {
-            Arc::new(AcceptAny {
-                schemes: self.provider.signature_verification_algorithms.supported_schemes(),
-            })
+            Arc::new(AcceptAny { schemes: self.provider.signature_verification_algorithms.supported_schemes() })
         };
         let mut config = ClientConfig::builder_with_provider(self.provider.clone())
             .with_safe_default_protocol_versions()?
@@ -115,10 +109,7 @@ pub(crate) struct Handshake {
 impl SharedTls {
     /// Shakes hands on a fresh connection. The certificate's expiry lands in `leaf` as soon as it is seen.
     pub(crate) async fn connect(&self, name: ServerName<'static>, tcp: TcpStream) -> Handshake {
-        let recorder = Arc::new(Recorder {
-            inner: self.verifier.clone(),
-            leaf_not_after: OnceLock::new(),
-        });
+        let recorder = Arc::new(Recorder { inner: self.verifier.clone(), leaf_not_after: OnceLock::new() });
         let mut config = self.config.clone();
         config.dangerous().set_certificate_verifier(recorder.clone());
         let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await;
@@ -137,9 +128,7 @@ impl SharedTls {
 
 /// Whole days from now until then, negative in the past.
 pub(crate) fn days_until(unix_seconds: i64) -> i64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs() as i64);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64);
     (unix_seconds - now).div_euclid(86_400)
 }
 
@@ -163,8 +152,7 @@ impl ServerCertVerifier for Recorder {
         if let Ok((_, leaf)) = parser.parse(end_entity) {
             let _ = self.leaf_not_after.set(leaf.validity().not_after.timestamp());
         }
-        self.inner
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
     fn verify_tls12_signature(

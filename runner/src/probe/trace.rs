@@ -41,12 +41,7 @@ impl Trace {
     /// Starts the watch.
     pub(crate) fn start() -> Self {
         let now = Instant::now();
-        Self {
-            started: now,
-            last: now,
-            running: Phase::Dns,
-            spent: [None; PHASES.len()],
-        }
+        Self { started: now, last: now, running: Phase::Dns, spent: [None; PHASES.len()] }
     }
 
     /// From here on a deadline falls into this phase.

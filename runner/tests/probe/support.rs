@@ -19,13 +19,7 @@ pub fn config() -> ProbeConfig {
 }
 
 pub fn resolver(servers: &[SocketAddr], hosts: Hosts) -> ResolverSource {
-    ResolverSource::Fixed {
-        conf: ResolvConf {
-            servers: servers.to_vec(),
-            search: vec![],
-        },
-        hosts,
-    }
+    ResolverSource::Fixed { conf: ResolvConf { servers: servers.to_vec(), search: vec![] }, hosts }
 }
 
 /// Says that a test could not run here. Written past the harness, which would keep it to itself.
@@ -64,11 +58,7 @@ pub fn http(url: &str) -> HttpTarget {
 }
 
 pub fn tcp(host: &str, port: u16) -> TcpTarget {
-    TcpTarget {
-        host: host.to_owned(),
-        port,
-        timeout: Duration::from_secs(5),
-    }
+    TcpTarget { host: host.to_owned(), port, timeout: Duration::from_secs(5) }
 }
 
 pub fn ping(host: &str) -> PingTarget {
@@ -84,10 +74,7 @@ pub fn dns(server: SocketAddr, name: &str, record_type: RecordType) -> DnsTarget
     DnsTarget {
         name: name.to_owned(),
         record_type,
-        server: Some(DnsServer {
-            host: server.ip().to_string(),
-            port: server.port(),
-        }),
+        server: Some(DnsServer { host: server.ip().to_string(), port: server.port() }),
         network: Network::Ip,
         timeout: Duration::from_secs(2),
     }

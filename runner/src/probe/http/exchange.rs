@@ -58,14 +58,8 @@ where
         .handshake(TokioIo::new(io))
         .await
         .map_err(|e| http1_reason(&e))?;
-    let mut driver = Driver {
-        connection: pin!(connection),
-        ended: false,
-    };
-    let answer = driver
-        .drive(sender.send_request(request))
-        .await
-        .map_err(|e| http1_reason(&e))?;
+    let mut driver = Driver { connection: pin!(connection), ended: false };
+    let answer = driver.drive(sender.send_request(request)).await.map_err(|e| http1_reason(&e))?;
     trace.end(Phase::FirstByte);
     trace.enter(Phase::Transfer);
     let (mut head, mut incoming) = answer.into_parts();
@@ -81,11 +75,7 @@ where
         }
     }
     trace.end(Phase::Transfer);
-    Ok(Answer {
-        status: head.status,
-        location,
-        body,
-    })
+    Ok(Answer { status: head.status, location, body })
 }
 
 /// HTTP/2, as agreed by ALPN.
@@ -108,14 +98,9 @@ where
         .handshake::<_, Bytes>(io)
         .await
         .map_err(|e| http2_reason(&e))?;
-    let mut driver = Driver {
-        connection: pin!(connection),
-        ended: false,
-    };
+    let mut driver = Driver { connection: pin!(connection), ended: false };
     let mut sender = driver.drive(sender.ready()).await.map_err(|e| http2_reason(&e))?;
-    let (answer, mut upload) = sender
-        .send_request(request, payload.is_empty())
-        .map_err(|e| http2_reason(&e))?;
+    let (answer, mut upload) = sender.send_request(request, payload.is_empty()).map_err(|e| http2_reason(&e))?;
     if !payload.is_empty() {
         // Pieces wait inside h2 for the server's window; the payload is bounded by the monitor's schema.
         upload.send_data(payload, true).map_err(|e| http2_reason(&e))?;
@@ -133,18 +118,11 @@ where
             if !body.take(&piece) {
                 break;
             }
-            incoming
-                .flow_control()
-                .release_capacity(piece.len())
-                .map_err(|e| http2_reason(&e))?;
+            incoming.flow_control().release_capacity(piece.len()).map_err(|e| http2_reason(&e))?;
         }
     }
     trace.end(Phase::Transfer);
-    Ok(Answer {
-        status: head.status,
-        location,
-        body,
-    })
+    Ok(Answer { status: head.status, location, body })
 }
 
 fn http1_reason(error: &hyper::Error) -> Reason {
@@ -161,11 +139,7 @@ fn http1_reason(error: &hyper::Error) -> Reason {
         }
         source = cause.source();
     }
-    if error.is_canceled() || error.is_closed() {
-        Reason::HttpClosed
-    } else {
-        Reason::HttpProtocol
-    }
+    if error.is_canceled() || error.is_closed() { Reason::HttpClosed } else { Reason::HttpProtocol }
 }
 
 fn http2_reason(error: &h2::Error) -> Reason {
@@ -173,9 +147,5 @@ fn http2_reason(error: &h2::Error) -> Reason {
         return stream_reason(io);
     }
     // The server takes back a stream it had begun, or says good-bye before the end.
-    if error.is_remote() {
-        Reason::HttpClosed
-    } else {
-        Reason::HttpProtocol
-    }
+    if error.is_remote() { Reason::HttpClosed } else { Reason::HttpProtocol }
 }

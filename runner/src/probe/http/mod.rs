@@ -52,12 +52,7 @@ struct Body {
 
 impl Body {
     fn new(keep: bool, declared: Option<u64>) -> Self {
-        Self {
-            kept: keep.then(Vec::new),
-            read: 0,
-            declared,
-            cut: false,
-        }
+        Self { kept: keep.then(Vec::new), read: 0, declared, cut: false }
     }
 
     /// Takes a piece; false once the limit is passed.
@@ -73,11 +68,7 @@ impl Body {
     }
 
     fn len(&self) -> f64 {
-        if self.cut {
-            self.declared.map_or(self.read as f64, |n| n as f64)
-        } else {
-            self.read as f64
-        }
+        if self.cut { self.declared.map_or(self.read as f64, |n| n as f64) } else { self.read as f64 }
     }
 }
 
@@ -139,11 +130,7 @@ impl HttpProbe {
                         journey.abroad = true;
                     }
                     if as_get {
-                        method = if method == Method::HEAD {
-                            Method::HEAD
-                        } else {
-                            Method::GET
-                        };
+                        method = if method == Method::HEAD { Method::HEAD } else { Method::GET };
                         body = Bytes::new();
                         journey.body_dropped = true;
                     }
@@ -154,10 +141,7 @@ impl HttpProbe {
     }
 
     /// One request and its answer.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a hop's whole state; a struct for it would only rename the list"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "a hop's whole state; a struct for it would only rename the list")]
     async fn visit(
         &self,
         prober: &Prober,
@@ -178,18 +162,13 @@ impl HttpProbe {
         // Boxed, so that plain probes do not carry the room for a handshake.
         let handshake = Box::pin(tls.config.connect(tls.name.clone(), tcp)).await;
         if let Some(not_after) = handshake.leaf_not_after {
-            outcome
-                .outputs
-                .set_number(OutputId::CERT_EXPIRY_DAYS, tls::days_until(not_after) as f64);
+            outcome.outputs.set_number(OutputId::CERT_EXPIRY_DAYS, tls::days_until(not_after) as f64);
         }
         let stream = handshake.stream?;
         trace.end(Phase::Tls);
         trace.enter(Phase::FirstByte);
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            let request = self
-                .headers
-                .http2(hop, method, body, journey)
-                .map_err(|_| Reason::Internal)?;
+            let request = self.headers.http2(hop, method, body, journey).map_err(|_| Reason::Internal)?;
             Box::pin(exchange::http2(stream, request, body.clone(), self, trace, outcome)).await
         } else {
             let request = self.headers.http1(hop, method, body, journey);
@@ -215,11 +194,7 @@ fn note_head(outcome: &mut Outcome, status: StatusCode, version: Version) {
 }
 
 fn finish(answer: Answer, trace: &Trace, outcome: &mut Outcome) -> f64 {
-    let Answer {
-        status: _,
-        location: _,
-        body,
-    } = answer;
+    let Answer { status: _, location: _, body } = answer;
     outcome.outputs.set_number(OutputId::BODY_LEN, body.len());
     outcome.outputs.set_number(OutputId::RESP_TIME, trace.total_ms());
     outcome.body_cut = body.cut;

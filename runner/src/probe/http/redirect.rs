@@ -29,10 +29,7 @@ pub(crate) fn next(status: StatusCode, location: Option<&HeaderValue>, from: &Ur
     let Some(location) = location.filter(|_| is_redirect(status)) else {
         return Next::Stay;
     };
-    let Some(mut url) = std::str::from_utf8(location.as_bytes())
-        .ok()
-        .and_then(|text| from.join(text).ok())
-    else {
+    let Some(mut url) = std::str::from_utf8(location.as_bytes()).ok().and_then(|text| from.join(text).ok()) else {
         return Next::Nowhere;
     };
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
@@ -59,19 +56,11 @@ mod tests {
     fn go(status: u16, location: &str, method: &str) -> Next {
         let from = Url::parse("https://a.example:8443/x/y?q").unwrap();
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        next(
-            StatusCode::from_u16(status).unwrap(),
-            HeaderValue::from_str(location).ok().as_ref(),
-            &from,
-            &method,
-        )
+        next(StatusCode::from_u16(status).unwrap(), HeaderValue::from_str(location).ok().as_ref(), &from, &method)
     }
 
     fn to(url: &str, as_get: bool) -> Next {
-        Next::Go {
-            url: Url::parse(url).unwrap(),
-            as_get,
-        }
+        Next::Go { url: Url::parse(url).unwrap(), as_get }
     }
 
     #[test]
@@ -80,14 +69,9 @@ mod tests {
         assert_eq!(go(302, "z#f", "GET"), to("https://a.example:8443/x/z", false));
         assert_eq!(go(301, "//b.example/", "GET"), to("https://b.example/", false));
         assert_eq!(go(301, "http://u:p@b.example/", "GET"), to("http://b.example/", false));
-        for nowhere in [
-            "ftp://b.example/",
-            "file:///etc/passwd",
-            "http://",
-            "http://[::1",
-            "javascript:alert(1)",
-            "http://a b/",
-        ] {
+        for nowhere in
+            ["ftp://b.example/", "file:///etc/passwd", "http://", "http://[::1", "javascript:alert(1)", "http://a b/"]
+        {
             assert_eq!(go(302, nowhere, "GET"), Next::Nowhere, "{nowhere}");
         }
     }
@@ -95,23 +79,11 @@ mod tests {
     #[test]
     fn methods() {
         for status in [301, 302, 303] {
-            assert_eq!(
-                go(status, "/z", "POST"),
-                to("https://a.example:8443/z", true),
-                "{status}"
-            );
-            assert_eq!(
-                go(status, "/z", "HEAD"),
-                to("https://a.example:8443/z", false),
-                "{status}"
-            );
+            assert_eq!(go(status, "/z", "POST"), to("https://a.example:8443/z", true), "{status}");
+            assert_eq!(go(status, "/z", "HEAD"), to("https://a.example:8443/z", false), "{status}");
         }
         for status in [307, 308] {
-            assert_eq!(
-                go(status, "/z", "POST"),
-                to("https://a.example:8443/z", false),
-                "{status}"
-            );
+            assert_eq!(go(status, "/z", "POST"), to("https://a.example:8443/z", false), "{status}");
         }
         for status in [200, 201, 300, 304, 305, 404] {
             assert_eq!(go(status, "/z", "GET"), Next::Stay, "{status}");

@@ -53,16 +53,8 @@ impl Hop {
         };
         let written = url.host_str().ok_or(PrepareError::Url("a host is missing"))?;
         let bare = written.trim_start_matches('[').trim_end_matches(']');
-        let host = prober.host(
-            bare,
-            &PrepareHints {
-                namespace,
-                rule_reads_body: false,
-            },
-        )?;
-        let port = url
-            .port_or_known_default()
-            .ok_or(PrepareError::Url("a port is missing"))?;
+        let host = prober.host(bare, &PrepareHints { namespace, rule_reads_body: false })?;
+        let port = url.port_or_known_default().ok_or(PrepareError::Url("a port is missing"))?;
         let authority = match url.port() {
             Some(port) => format!("{written}:{port}"),
             None => written.to_owned(),
@@ -77,21 +69,11 @@ impl Hop {
         let tls = if encrypted {
             let name = ServerName::try_from(bare.trim_end_matches('.').to_owned())
                 .map_err(|_| PrepareError::Url("the host cannot be named in a TLS handshake"))?;
-            Some(HopTls {
-                config: prober.shared.tls.get(TlsSettings { validate: validate_tls })?,
-                name,
-            })
+            Some(HopTls { config: prober.shared.tls.get(TlsSettings { validate: validate_tls })?, name })
         } else {
             None
         };
-        Ok(Self {
-            url: url.clone(),
-            host,
-            port,
-            authority,
-            target,
-            tls,
-        })
+        Ok(Self { url: url.clone(), host, port, authority, target, tls })
     }
 }
 
@@ -171,9 +153,7 @@ impl Headers {
         journey: Journey,
     ) -> Result<Request<()>, ::http::Error> {
         let uri = Uri::builder().scheme("https").authority(hop.authority.as_bytes());
-        let uri = uri
-            .path_and_query(hop.target.path_and_query().map_or("/", PathAndQuery::as_str))
-            .build()?;
+        let uri = uri.path_and_query(hop.target.path_and_query().map_or("/", PathAndQuery::as_str)).build()?;
         let mut request = Request::new(());
         *request.method_mut() = method.clone();
         *request.uri_mut() = uri;
@@ -192,10 +172,7 @@ impl Headers {
 
     fn sent(&self, journey: Journey) -> impl Iterator<Item = &Field> {
         self.list.iter().filter(move |(name, _)| {
-            let of_body = matches!(
-                *name,
-                header::CONTENT_TYPE | header::CONTENT_ENCODING | header::CONTENT_LANGUAGE
-            );
+            let of_body = matches!(*name, header::CONTENT_TYPE | header::CONTENT_ENCODING | header::CONTENT_LANGUAGE);
             (!journey.abroad || is_harmless(name)) && !(journey.body_dropped && of_body)
         })
     }
@@ -212,17 +189,12 @@ pub(crate) struct Journey {
 
 /// Where a message ends is our connection's business.
 fn is_framing(name: &HeaderName) -> bool {
-    matches!(
-        *name,
-        header::CONTENT_LENGTH | header::TRANSFER_ENCODING | header::TE | header::TRAILER
-    )
+    matches!(*name, header::CONTENT_LENGTH | header::TRANSFER_ENCODING | header::TE | header::TRAILER)
 }
 
 fn is_hop_by_hop(name: &HeaderName) -> bool {
-    matches!(
-        *name,
-        header::CONNECTION | header::UPGRADE | header::PROXY_AUTHORIZATION
-    ) || matches!(name.as_str(), "keep-alive" | "proxy-connection")
+    matches!(*name, header::CONNECTION | header::UPGRADE | header::PROXY_AUTHORIZATION)
+        || matches!(name.as_str(), "keep-alive" | "proxy-connection")
 }
 
 /// What another origin may see: nothing that could be a secret, that is, no header but these.

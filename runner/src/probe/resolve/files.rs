@@ -27,10 +27,7 @@ pub fn parse_resolv_conf(text: &str) -> ResolvConf {
                 }
             }
             Some("search" | "domain") => {
-                search = words
-                    .map(|word| word.trim_matches('.').to_owned())
-                    .filter(|word| !word.is_empty())
-                    .collect();
+                search = words.map(|word| word.trim_matches('.').to_owned()).filter(|word| !word.is_empty()).collect();
             }
             _ => {}
         }
@@ -75,10 +72,7 @@ mod tests {
             "search shop.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n",
         );
         assert_eq!(conf.servers, ["10.96.0.10:53".parse().unwrap()]);
-        assert_eq!(
-            conf.search,
-            ["shop.svc.cluster.local", "svc.cluster.local", "cluster.local"]
-        );
+        assert_eq!(conf.search, ["shop.svc.cluster.local", "svc.cluster.local", "cluster.local"]);
     }
 
     #[test]
@@ -95,10 +89,7 @@ mod tests {
     #[test]
     fn hosts_lines() {
         let hosts = parse_hosts("127.0.0.1 localhost Local.Host # c\n::1 localhost localhost\nbad line\n\n#x\n");
-        assert_eq!(
-            hosts["localhost"],
-            ["127.0.0.1".parse::<IpAddr>().unwrap(), "::1".parse().unwrap()]
-        );
+        assert_eq!(hosts["localhost"], ["127.0.0.1".parse::<IpAddr>().unwrap(), "::1".parse().unwrap()]);
         assert_eq!(hosts["local.host"], ["127.0.0.1".parse::<IpAddr>().unwrap()]);
         assert_eq!(hosts.len(), 2);
     }

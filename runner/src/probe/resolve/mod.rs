@@ -32,6 +32,8 @@ const NEGATIVE_TTL_MAX: Duration = Duration::from_secs(5);
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 /// How long one server is waited for before the next is asked, in the first and in the second round.
 const SERVER_PATIENCE: [Duration; 2] = [Duration::from_millis(1500), Duration::from_secs(4)];
+/// Age after which a lookup is not joined: all who waited may have left long ago, and its answer would be as old.
+const PENDING_MAX: Duration = Duration::from_secs(12);
 /// How often the system's files are looked at for changes.
 const FILES_EVERY: Duration = Duration::from_secs(10);
 /// Names in the cache after which it is swept.
@@ -75,8 +77,8 @@ struct State {
 
 #[derive(Debug)]
 enum Entry {
-    /// Being asked; whoever waits drives it.
-    Pending(Lookup),
+    /// Being asked since then; whoever waits drives it.
+    Pending(Lookup, Instant),
     /// Known until then.
     Known(Answer, Instant),
 }
@@ -87,24 +89,12 @@ impl Resolver {
             ResolverSource::Fixed { conf, hosts } => (conf, hosts, None),
             ResolverSource::System => {
                 let mut files = Files::default();
-                let conf = files
-                    .conf
-                    .read()
-                    .map_or_else(|| parse_resolv_conf(""), |text| parse_resolv_conf(&text));
+                let conf = files.conf.read().map_or_else(|| parse_resolv_conf(""), |text| parse_resolv_conf(&text));
                 let hosts = files.hosts.read().map_or_else(Hosts::new, |text| parse_hosts(&text));
                 (conf, hosts, Some(files))
             }
         };
-        Self {
-            dialler,
-            state: Mutex::new(State {
-                conf,
-                hosts,
-                files,
-                cache: HashMap::new(),
-                sweep_at: SWEEP_AT,
-            }),
-        }
+        Self { dialler, state: Mutex::new(State { conf, hosts, files, cache: HashMap::new(), sweep_at: SWEEP_AT }) }
     }
 
     /// The search domains that apply to names written now.
@@ -155,14 +145,12 @@ impl Resolver {
             let mut state = self.lock();
             match state.cache.get(name) {
                 Some(Entry::Known(answer, until)) if Instant::now() < *until => return answer.clone(),
-                Some(Entry::Pending(lookup)) => lookup.clone(),
+                Some(Entry::Pending(lookup, since)) if since.elapsed() < PENDING_MAX => lookup.clone(),
                 _ => {
                     state.sweep();
                     let servers = state.conf.servers.clone();
-                    let lookup = ask_servers(self.dialler.clone(), servers, name.to_owned())
-                        .boxed()
-                        .shared();
-                    state.cache.insert(name.into(), Entry::Pending(lookup.clone()));
+                    let lookup = ask_servers(self.dialler.clone(), servers, name.to_owned()).boxed().shared();
+                    state.cache.insert(name.into(), Entry::Pending(lookup.clone(), Instant::now()));
                     lookup
                 }
             }
@@ -170,7 +158,7 @@ impl Resolver {
         let (answer, keep) = lookup.clone().await;
         let mut state = self.lock();
         if let Some(entry) = state.cache.get_mut(name)
-            && matches!(entry, Entry::Pending(pending) if pending.ptr_eq(&lookup))
+            && matches!(entry, Entry::Pending(pending, _) if pending.ptr_eq(&lookup))
         {
             if keep.is_zero() {
                 state.cache.remove(name);
@@ -191,7 +179,7 @@ impl State {
         let now = Instant::now();
         self.cache.retain(|_, entry| match entry {
             Entry::Known(_, until) => now < *until,
-            Entry::Pending(lookup) => lookup.strong_count().is_some_and(|count| count > 1),
+            Entry::Pending(lookup, _) => lookup.strong_count().is_some_and(|count| count > 1),
         });
         self.sweep_at = (self.cache.len() * 2).max(SWEEP_AT);
     }
@@ -221,15 +209,8 @@ struct Files {
 
 impl Default for Files {
     fn default() -> Self {
-        let followed = |path: &str| Followed {
-            path: path.into(),
-            modified: None,
-        };
-        Self {
-            conf: followed("/etc/resolv.conf"),
-            hosts: followed("/etc/hosts"),
-            looked_at: None,
-        }
+        let followed = |path: &str| Followed { path: path.into(), modified: None };
+        Self { conf: followed("/etc/resolv.conf"), hosts: followed("/etc/hosts"), looked_at: None }
     }
 }
 
@@ -248,11 +229,7 @@ impl Followed {
 
     fn read_if_changed(&mut self) -> Option<String> {
         let modified = std::fs::metadata(&self.path).and_then(|meta| meta.modified()).ok()?;
-        if self.modified == Some(modified) {
-            None
-        } else {
-            self.read()
-        }
+        if self.modified == Some(modified) { None } else { self.read() }
     }
 }
 
@@ -260,11 +237,7 @@ impl Followed {
 fn alternate(addrs: impl IntoIterator<Item = IpAddr>) -> Addrs {
     let (v6, v4): (Vec<IpAddr>, Vec<IpAddr>) = addrs.into_iter().partition(IpAddr::is_ipv6);
     let longest = v6.len().max(v4.len());
-    (0..longest)
-        .flat_map(|i| [v6.get(i), v4.get(i)])
-        .flatten()
-        .copied()
-        .collect()
+    (0..longest).flat_map(|i| [v6.get(i), v4.get(i)]).flatten().copied().collect()
 }
 
 /// Asks one server after the other, twice round.
@@ -275,10 +248,7 @@ async fn ask_servers(dialler: Arc<Dialler>, servers: Vec<SocketAddr>, name: Stri
     let mut failure = Reason::DnsError;
     for patience in SERVER_PATIENCE {
         for addr in &servers {
-            let server = Server {
-                addr: *addr,
-                aim: Aim::SystemResolver,
-            };
+            let server = Server { addr: *addr, aim: Aim::SystemResolver };
             match tokio::time::timeout(patience, ask_both(&dialler, server, &name)).await {
                 Ok((answer @ (Ok(_) | Err(Reason::DnsNxdomain | Reason::DnsNoRecords)), keep)) => {
                     return (answer, keep);

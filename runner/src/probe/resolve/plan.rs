@@ -44,16 +44,9 @@ impl Host {
         }
         let absolute = host.ends_with('.');
         let written = ascii_name(host.strip_suffix('.').unwrap_or(host))?;
-        let candidates = if absolute {
-            vec![written.clone()]
-        } else {
-            candidates(&written, place)
-        };
+        let candidates = if absolute { vec![written.clone()] } else { candidates(&written, place) };
         let candidates = candidates.into_iter().map(String::into_boxed_str).collect();
-        Some(Self::Name(Names {
-            written: written.into(),
-            candidates,
-        }))
+        Some(Self::Name(Names { written: written.into(), candidates }))
     }
 }
 
@@ -76,25 +69,14 @@ fn candidates(name: &str, place: Place<'_>) -> Vec<String> {
         };
     }
     let searched = place.search.iter().map(|domain| format!("{name}.{domain}"));
-    if dots == 0 {
-        searched.chain([own]).collect()
-    } else {
-        [own.clone()].into_iter().chain(searched).collect()
-    }
+    if dots == 0 { searched.chain([own]).collect() } else { [own.clone()].into_iter().chain(searched).collect() }
 }
 
 /// Lower-case ASCII (punycode where needed) with labels of 1 to 63 characters, 253 in all.
 fn ascii_name(name: &str) -> Option<String> {
-    let ascii = if name.is_ascii() {
-        name.to_ascii_lowercase()
-    } else {
-        ascii_by_url(name)?
-    };
+    let ascii = if name.is_ascii() { name.to_ascii_lowercase() } else { ascii_by_url(name)? };
     let fits = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     (ascii.len() <= 253 && ascii.split('.').all(fits)).then_some(ascii)
 }
@@ -119,24 +101,13 @@ mod tests {
 
     #[test]
     fn in_a_cluster() {
-        let cluster = ClusterNames {
-            domain: "cluster.local".into(),
-        };
+        let cluster = ClusterNames { domain: "cluster.local".into() };
         let search = ["evil.example".to_owned()];
-        let place = Place {
-            search: &search,
-            cluster: Some((&cluster, "shop")),
-        };
+        let place = Place { search: &search, cluster: Some((&cluster, "shop")) };
         assert_eq!(names("web", place), ["web.shop.svc.cluster.local", "web"]);
         assert_eq!(names("web.other", place), ["web.other", "web.other.svc.cluster.local"]);
-        assert_eq!(
-            names("web.other.svc", place),
-            ["web.other.svc", "web.other.svc.cluster.local"]
-        );
-        assert_eq!(
-            names("web.other.svc.cluster.local", place),
-            ["web.other.svc.cluster.local"]
-        );
+        assert_eq!(names("web.other.svc", place), ["web.other.svc", "web.other.svc.cluster.local"]);
+        assert_eq!(names("web.other.svc.cluster.local", place), ["web.other.svc.cluster.local"]);
         assert_eq!(names("www.example.org", place), ["www.example.org"]);
         assert_eq!(names("web.", place), ["web"]);
         assert_eq!(names("::1", place), ["addr ::1"]);
@@ -145,10 +116,7 @@ mod tests {
     #[test]
     fn on_a_host() {
         let search = ["corp.example".to_owned()];
-        let place = Place {
-            search: &search,
-            cluster: None,
-        };
+        let place = Place { search: &search, cluster: None };
         assert_eq!(names("web", place), ["web.corp.example", "web"]);
         assert_eq!(names("WEB.Other", place), ["web.other", "web.other.corp.example"]);
         assert_eq!(names("bücher.example", Place::default()), ["xn--bcher-kva.example"]);
@@ -158,17 +126,7 @@ mod tests {
     #[test]
     fn no_names() {
         let long = "a.".repeat(127) + "a";
-        for host in [
-            "",
-            ".",
-            "a..b",
-            "a b",
-            "a/b",
-            "[::1]",
-            "a:80",
-            &"x".repeat(64),
-            &long.repeat(2),
-        ] {
+        for host in ["", ".", "a..b", "a b", "a/b", "[::1]", "a:80", &"x".repeat(64), &long.repeat(2)] {
             assert_eq!(Host::parse(host, Place::default()), None, "{host:?}");
         }
     }
