@@ -46,8 +46,6 @@ pub mod limits {
     pub const HEADER_VALUE_CHARS: usize = 4096;
     /// Characters of a body regex.
     pub const REGEX_CHARS: usize = 1024;
-    /// Bytes that one compiled regular expression may take.
-    pub const REGEX_COMPILED_BYTES: usize = 1024 * 1024;
     /// Runner pools of one monitor.
     pub const POOLS: usize = 8;
     /// Bytes of an answer's body that are read and shown to the rule.
