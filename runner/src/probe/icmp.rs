@@ -254,3 +254,51 @@ fn send_reason(error: &io::Error) -> Reason {
         _ => Reason::IcmpError,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn form(v6: bool, raw: bool) -> Form {
+        Form { v6, raw, ident: 0x1234 }
+    }
+
+    /// The reply to a request as the kernel hands it over.
+    fn reply(form: Form, token: u64) -> Vec<u8> {
+        let mut packet = form.request(token).to_vec();
+        packet[0] = if form.v6 { 129 } else { 0 };
+        if form.raw && !form.v6 {
+            let mut header = vec![0u8; 24];
+            header[0] = 0x46;
+            header.extend(packet);
+            packet = header;
+        }
+        packet
+    }
+
+    #[test]
+    fn replies_carry_their_token() {
+        for (v6, raw) in [(false, false), (false, true), (true, false), (true, true)] {
+            let form = form(v6, raw);
+            assert_eq!(form.reply_token(&reply(form, 77)), Some(77));
+            // On loopback a raw socket hears our own requests too.
+            assert_eq!(form.reply_token(&form.request(77)), None);
+            let other = Form { ident: 0x4321, ..form };
+            assert_eq!(form.reply_token(&reply(other, 77)).is_some(), !raw, "only raw sockets hear others' replies");
+        }
+    }
+
+    #[test]
+    fn checksums_cancel_out() {
+        let packet = form(false, true).request(0x0102_0304_0506_0708);
+        assert_eq!(checksum(&packet), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn no_packet_panics(packet in proptest::collection::vec(any::<u8>(), 0..80), v6 in any::<bool>(), raw in any::<bool>()) {
+            let _ = form(v6, raw).reply_token(&packet);
+        }
+    }
+}

@@ -131,7 +131,7 @@ async fn silence_ends_at_the_timeout() {
     let target = DnsTarget { timeout, ..dns(server.addr(), "quiet.test", RecordType::Ns) };
     assert_eq!(run(&prober(), Target::Dns(target)).await.reason, Reason::DnsTimeout);
     let took = started.elapsed();
-    assert!(took >= timeout && took < timeout * 4, "{took:?}");
+    assert!(took >= timeout && took < timeout * 12, "{took:?}");
 }
 
 #[tokio::test]

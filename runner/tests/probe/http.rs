@@ -244,7 +244,7 @@ async fn phases_are_measured_where_they_happen() {
     let server = HttpServer::start().await.unwrap();
     let outcome = get(&server.url("/delay/80")).await;
     let first = number(&outcome, OutputId::FIRST_BYTE_TIME).unwrap();
-    assert!((79.0..400.0).contains(&first), "{first}");
+    assert!((79.0..3000.0).contains(&first), "{first}");
     let late_body = vec![
         Step::Write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na".into()),
         Step::Pause(Duration::from_millis(80)),
@@ -252,7 +252,7 @@ async fn phases_are_measured_where_they_happen() {
     ];
     let outcome = against(late_body, Duration::from_secs(5)).await;
     let transfer = number(&outcome, OutputId::TRANSFER_TIME).unwrap();
-    assert!((79.0..400.0).contains(&transfer), "{transfer}");
+    assert!((79.0..3000.0).contains(&transfer), "{transfer}");
 }
 
 #[tokio::test]
@@ -353,7 +353,7 @@ async fn servers_that_take_their_time() {
         let outcome = against(script, timeout).await;
         assert_eq!(outcome.reason, Reason::Timeout, "{what}");
         let took = started.elapsed();
-        assert!(took >= timeout && took < timeout * 6, "{what}: {took:?}");
+        assert!(took >= timeout && took < timeout * 16, "{what}: {took:?}");
     }
     // The timeout is the run's, not the hop's.
     let server = HttpServer::start().await.unwrap();

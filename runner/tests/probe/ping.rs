@@ -20,7 +20,7 @@ fn check_train(outcome: &Outcome, addr: &str) {
     assert_eq!(outcome.reason, Reason::Ok, "{outcome:?}");
     let rtt = |id| number(outcome, id).unwrap();
     let (min, avg, max) = (rtt(OutputId::MIN_RTT), rtt(OutputId::AVG_RTT), rtt(OutputId::MAX_RTT));
-    assert!(0.0 < min && min <= avg && avg <= max && max < 500.0, "{min} {avg} {max}");
+    assert!(0.0 < min && min <= avg && avg <= max && max < 950.0, "{min} {avg} {max}");
     assert_eq!(outcome.value, Some(avg));
     assert_eq!(number(outcome, OutputId::PACKET_LOSS), Some(0.0));
     assert_eq!(text(outcome, OutputId::IP_ADDRESS), Some(addr));

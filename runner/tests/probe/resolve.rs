@@ -80,11 +80,12 @@ async fn a_slow_resolver_serves_the_run_after_the_one_that_gave_up() {
     let prober = asking(&dns);
     for family in [Wire::A, Wire::AAAA] {
         let addr: std::net::IpAddr = if family == Wire::A { [127, 0, 0, 1].into() } else { "::1".parse().unwrap() };
-        dns.set("slow.test", family, Reply::Late(vec![addr.into()], Duration::from_millis(250)));
+        dns.set("slow.test", family, Reply::Late(vec![addr.into()], Duration::from_millis(600)));
     }
-    let quick = || TcpTarget { timeout: Duration::from_millis(200), ..tcp("slow.test", open.addr().port()) };
-    assert_eq!(run(&prober, Target::Tcp(quick())).await.reason, Reason::DnsTimeout);
-    assert_eq!(run(&prober, Target::Tcp(quick())).await.reason, Reason::Ok, "the question was still under way");
+    let target = tcp("slow.test", open.addr().port());
+    let quick = TcpTarget { timeout: Duration::from_millis(200), ..target.clone() };
+    assert_eq!(run(&prober, Target::Tcp(quick)).await.reason, Reason::DnsTimeout);
+    assert_eq!(run(&prober, Target::Tcp(target)).await.reason, Reason::Ok, "the question was still under way");
     assert_eq!(dns.asked("slow.test", Wire::A), 1);
 }
 
@@ -96,7 +97,7 @@ async fn one_silent_family_does_not_hold_up_the_other() {
     let outcome = connect(&asking(&dns), "half.test", open.addr().port()).await;
     assert_eq!(outcome.reason, Reason::Ok);
     let took = number(&outcome, OutputId::DNS_TIME).unwrap();
-    assert!((49.0..500.0).contains(&took), "{took}");
+    assert!((49.0..1400.0).contains(&took), "{took}");
 }
 
 #[tokio::test]
