@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustls::ServerConfig;
 use socket2::{Domain, SockRef, Socket, Type};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use crate::guard::Running;
 
@@ -55,6 +57,15 @@ impl ScriptServer {
 
     /// Starts on this port of this address.
     pub async fn start_at(addr: SocketAddr, script: Vec<Step>) -> Result<Self> {
+        Self::serve(addr, None, script).await
+    }
+
+    /// Starts on 127.0.0.1 and plays the script inside TLS, once hands are shaken.
+    pub async fn start_tls(config: Arc<ServerConfig>, script: Vec<Step>) -> Result<Self> {
+        Self::serve(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Some(TlsAcceptor::from(config)), script).await
+    }
+
+    async fn serve(addr: SocketAddr, tls: Option<TlsAcceptor>, script: Vec<Step>) -> Result<Self> {
         let listener = TcpListener::bind(addr).await.context("binding the scripted server")?;
         let addr = listener.local_addr()?;
         let accepted = Arc::new(AtomicUsize::new(0));
@@ -64,18 +75,14 @@ impl ScriptServer {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::Relaxed);
-                let script = script.clone();
+                let (script, tls) = (script.clone(), tls.clone());
                 connections.spawn(async move {
                     // A peer that is gone ends the script, as it should.
-                    let _ = play(stream, &script).await;
+                    let _ = converse(stream, tls, &script).await;
                 });
             }
         });
-        Ok(Self {
-            addr,
-            accepted,
-            _running: running,
-        })
+        Ok(Self { addr, accepted, _running: running })
     }
 
     /// A server that accepts and waits for the peer to leave.
@@ -94,20 +101,48 @@ impl ScriptServer {
     }
 }
 
-async fn play(mut stream: TcpStream, script: &[Step]) -> std::io::Result<()> {
+async fn converse(mut stream: TcpStream, tls: Option<TlsAcceptor>, script: &[Step]) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
+    match tls {
+        None => {
+            if play(&mut stream, script).await? == End::Reset {
+                SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+            }
+        }
+        Some(tls) => {
+            let mut stream = tls.accept(stream).await?;
+            if play(&mut stream, script).await? == End::Reset {
+                SockRef::from(stream.get_ref().0).set_linger(Some(Duration::ZERO))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How a connection ends after its script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Closed,
+    Reset,
+}
+
+async fn play(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), script: &[Step]) -> std::io::Result<End> {
     for step in script {
         match step {
-            Step::ReadHead => read_head(&mut stream).await?,
+            Step::ReadHead => read_head(stream).await?,
             Step::ReadSome => {
                 if stream.read(&mut [0u8; 1024]).await? == 0 {
-                    return Ok(());
+                    return Ok(End::Closed);
                 }
             }
-            Step::Write(bytes) => stream.write_all(bytes).await?,
+            Step::Write(bytes) => {
+                stream.write_all(bytes).await?;
+                stream.flush().await?;
+            }
             Step::Dribble(bytes, pause) => {
                 for byte in bytes {
                     stream.write_all(&[*byte]).await?;
+                    stream.flush().await?;
                     tokio::time::sleep(*pause).await;
                 }
             }
@@ -119,16 +154,13 @@ async fn play(mut stream: TcpStream, script: &[Step]) -> std::io::Result<()> {
                 let mut rest = [0u8; 4096];
                 while stream.read(&mut rest).await? > 0 {}
             }
-            Step::Reset => {
-                SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
-                return Ok(());
-            }
+            Step::Reset => return Ok(End::Reset),
         }
     }
-    Ok(())
+    Ok(End::Closed)
 }
 
-async fn read_head(stream: &mut TcpStream) -> std::io::Result<()> {
+async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<()> {
     let mut head = Vec::new();
     let mut piece = [0u8; 1024];
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
@@ -184,17 +216,11 @@ impl FilteredPort {
             let _ = socket.connect(&addr);
             queue.push(socket);
         }
-        Ok(Self {
-            listener,
-            _queue: queue,
-        })
+        Ok(Self { listener, _queue: queue })
     }
 
     /// The silent address.
     pub fn addr(&self) -> Result<SocketAddr> {
-        self.listener
-            .local_addr()?
-            .as_socket()
-            .context("not an internet address")
+        self.listener.local_addr()?.as_socket().context("not an internet address")
     }
 }

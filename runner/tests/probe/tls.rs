@@ -117,6 +117,40 @@ async fn http2_when_the_server_agrees() {
 }
 
 #[tokio::test]
+async fn faults_inside_tls() {
+    let ca = TestCa::new().unwrap();
+    let prober = trusting(&ca);
+    let settings = vec![0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let goaway = vec![0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2];
+    let huge_frame = vec![0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 1];
+    let http1 = |text: &str| vec![Step::ReadHead, Step::Write(text.into())];
+    for (alpn, script, reason) in [
+        ("h2", vec![Step::ReadSome, Step::Write(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())], Reason::HttpProtocol),
+        (
+            "h2",
+            vec![Step::ReadSome, Step::Write([settings.clone(), huge_frame].concat()), Step::Hang],
+            Reason::HttpProtocol,
+        ),
+        ("h2", vec![Step::ReadSome, Step::Write([settings.clone(), goaway].concat()), Step::Hang], Reason::HttpClosed),
+        ("h2", vec![Step::ReadSome, Step::Write(settings.clone())], Reason::HttpClosed),
+        ("h2", vec![Step::ReadSome, Step::Write(settings.clone()), Step::Hang], Reason::Timeout),
+        ("h2", vec![Step::ReadSome, Step::Reset], Reason::ConnectReset),
+        ("http/1.1", http1("nonsense\r\n\r\n"), Reason::HttpProtocol),
+        ("http/1.1", http1("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"), Reason::HttpClosed),
+        ("http/1.1", vec![Step::ReadHead, Step::Reset], Reason::ConnectReset),
+        ("http/1.1", vec![Step::Hang], Reason::Timeout),
+    ] {
+        let server =
+            ScriptServer::start_tls(ca.server(CertState::Good, &[alpn]).unwrap(), script.clone()).await.unwrap();
+        let url = format!("https://{}/", server.addr());
+        let target = HttpTarget { timeout: Duration::from_millis(700), ..http(&url) };
+        let outcome = run(&prober, Target::Http(target)).await;
+        assert_eq!(outcome.reason, reason, "{alpn} {script:?}");
+        assert!(number(&outcome, OutputId::TLS_TIME).is_some(), "{alpn} {script:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_demands_a_certificate_of_ours() {
     let ca = TestCa::new().unwrap();
     let server = HttpServer::start_tls(ca.demanding_server().unwrap()).await.unwrap();
