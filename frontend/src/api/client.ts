@@ -40,6 +40,11 @@ interface Remembered {
 
 const remembered = new Map<string, Remembered>()
 
+/** The entity tag under which a polled resource was last seen. */
+export function lastETag(path: string): string | undefined {
+  return remembered.get(apiOrigin() + path)?.etag
+}
+
 /**
  * Polls a JSON resource with its entity tag. While nothing changed the very same object is returned, so nothing is
  * parsed, compared or rendered again.

@@ -31,7 +31,7 @@ describe('buildChart', () => {
     const chart = buildChart(
       {
         bucketSeconds: 60,
-        points: [point(0, { dns: 1, connect: 2, firstByte: 4 }), point(1, { avg: null, failed: 2, ok: 0 })],
+        points: [point(0, { dns: 1, connect: 2, firstByte: 4 }), point(1, { avg: undefined, failed: 2, ok: 0 })],
       },
       60_000,
     )

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
+import type { MonitorSpec } from '@/api/types'
+
 import { checkForm, emptyForm, formField, formOfMonitor, placeRefusal, slugOf, specOfForm } from './monitor-form'
 import { TEMPLATES } from './templates'
 import { makeMonitor } from './testing'
@@ -40,7 +42,7 @@ describe('specOfForm', () => {
 })
 
 it('a stored monitor survives the way through the form', () => {
-  const spec = {
+  const spec: MonitorSpec = {
     displayName: 'Zone',
     group: 'dns',
     interval: '1m30s',

@@ -1,6 +1,10 @@
 import type { Monitor, MonitorSpec, ProbeType } from '@/api/types'
 import { durationFault } from '@/lib/duration'
 
+type DnsSpec = Required<NonNullable<MonitorSpec['dns']>>
+type RecordType = DnsSpec['recordType']
+type Network = DnsSpec['network']
+
 /** The form's fields: laid out as in the spec, so that the API's field paths lead to them; an empty text is "default". */
 export interface FormValues {
   name: string
@@ -22,7 +26,7 @@ export interface FormValues {
   }
   tcp: { address: string; timeout: string }
   ping: { host: string; count: number | ''; interval: string; timeout: string }
-  dns: { name: string; recordType: string; server: string; network: string; timeout: string }
+  dns: { name: string; recordType: RecordType; server: string; network: Network; timeout: string }
 }
 
 /** The field that holds a type's target. */
@@ -80,7 +84,7 @@ export function formOfMonitor(monitor: Monitor): FormValues {
     name: monitor.name,
     namespace: monitor.namespace,
     group: monitor.group === 'default' ? '' : monitor.group,
-    interval: spec.interval,
+    interval: spec.interval ?? empty.interval,
     type: typeOfSpec(spec),
     rule: spec.rule ?? '',
     suspend: spec.suspend ?? false,

@@ -17,6 +17,8 @@ export function makeMonitor(part: Partial<Monitor> & { status?: StateWord } = {}
     enabled: true,
     group: 'default',
     properties: {},
+    createdAt: '2026-01-01T00:00:00Z',
+    labels: {},
     updated: '2026-01-01T00:00:00Z',
     namespace: 'default',
     objectName: name.replaceAll(' ', '-'),

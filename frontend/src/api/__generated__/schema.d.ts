@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/api/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says whether the API can answer. */
+        get: operations["get_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/monitors": {
         parameters: {
             query?: never;
@@ -11,9 +28,32 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Lists monitors by id. */
         get: operations["list_monitors"];
         put?: never;
+        /** Makes a monitor. */
         post: operations["create_monitor"];
+        /**
+         * Deletes all monitors, or those of one namespace; none if one of them is owned by a file or a tool. In a cluster the
+         *     namespace must be given.
+         */
+        delete: operations["delete_monitors"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/monitors/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes all of these monitors, or none if one of them is faulty. Takes what `GET /api/monitors` gives. */
+        post: operations["import_monitors"];
         delete?: never;
         options?: never;
         head?: never;
@@ -24,79 +64,16 @@ export interface paths {
         parameters: {
             query?: never;
             header?: never;
-            path: {
-                id: number;
-            };
+            path?: never;
             cookie?: never;
         };
+        /** Shows a monitor. */
         get: operations["get_monitor"];
-        put: operations["update_monitor"];
+        /** Replaces a monitor's definition. With `If-Match` only if nobody changed it meanwhile. */
+        put: operations["replace_monitor"];
         post?: never;
+        /** Deletes a monitor. */
         delete: operations["delete_monitor"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/monitors/{id}/results": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["monitor_results"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/results": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["list_results"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/monitors/{id}/series": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["monitor_series"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/monitors/{id}/uptime": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["monitor_uptime"];
-        put?: never;
-        post?: never;
-        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -109,7 +86,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["monitor_manifest"];
+        /** Shows a monitor as the YAML that `kubectl apply` and the manifest folder take. */
+        get: operations["get_manifest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/monitors/{id}/results": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists a monitor's results, newest first. An unknown monitor has none. */
+        get: operations["list_monitor_results"];
         put?: never;
         post?: never;
         delete?: never;
@@ -127,6 +122,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** Runs a monitor now, outside its schedule; the outcome is shown but not counted. */
         post: operations["run_monitor"];
         delete?: never;
         options?: never;
@@ -134,30 +130,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/probes": {
+    "/api/monitors/{id}/series": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
-        put?: never;
-        post: operations["create_probe"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/probes/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_probe"];
+        /** Shows a monitor's values and counts over time. */
+        get: operations["get_series"];
         put?: never;
         post?: never;
         delete?: never;
@@ -166,16 +147,34 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/rules/check": {
+    "/api/monitors/{id}/uptime": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Shows a monitor's uptime over the usual windows. */
+        get: operations["get_uptime"];
         put?: never;
-        post: operations["check_rule"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/openapi.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** This document. */
+        get: operations["get_openapi"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -189,6 +188,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Lists what rules of each type may name. */
         get: operations["list_outputs"];
         put?: never;
         post?: never;
@@ -205,9 +205,82 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["overview"];
+        /** Counts monitors by state. */
+        get: operations["get_overview"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/probes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tests a definition without storing it: a runner runs it once. */
+        post: operations["probe_draft"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/probes/{uuid}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a run that was asked for. */
+        get: operations["get_probe"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/results": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the newest results of all monitors. */
+        get: operations["list_results"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes all results, or those of one namespace: they are shown no longer, and count no longer. In a cluster the namespace
+         *     must be given.
+         */
+        delete: operations["delete_results"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rules/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Judges a rule without storing it. */
+        post: operations["check_rule"];
         delete?: never;
         options?: never;
         head?: never;
@@ -221,7 +294,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["status"];
+        /** Says what runs here. */
+        get: operations["get_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/config.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the dashboard must know before it starts. */
+        get: operations["get_config"];
         put?: never;
         post?: never;
         delete?: never;
@@ -234,210 +325,620 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @enum {string} */
-        ProbeType: "http" | "tcp" | "ping" | "dns";
-        /** @enum {string} */
-        StateWord: "OK" | "Error" | "Failed" | "Unknown" | "Paused";
-        Monitor: {
-            id: number;
-            name: string;
-            type: components["schemas"]["ProbeType"];
-            interval: string;
-            target: string;
-            rule: string;
-            enabled: boolean;
+        /** @description What the dashboard must know before it starts; the upper-case names are the reference's. */
+        DashboardConfig: {
+            /** @description Where the API is. */
+            API_ENDPOINT: string;
+            /** @description Sign-in; empty: off. */
+            AUTH_CLIENT_ID: string;
+            /** @description Sign-in. */
+            AUTH_TENANT: string;
+            /** @description Commit and date of the build. */
+            BUILD_INFO: string;
+            /** @description The program's version. */
+            VERSION: string;
+            /** @description `standalone` or `cluster`. */
+            mode: string;
+            /** @description Whether the API takes writes from everybody. */
+            writable: boolean;
+            /** @description Why not. */
+            writeBlockedReason?: string;
+        };
+        /** @description What is wrong with one field of the request. */
+        FieldProblem: {
+            /** @description The field, as a path like `spec.http.url`; in an import with the entry's position in front: `[3].target`. */
+            field: string;
+            /** @description A sentence. */
+            message: string;
+        };
+        /** @description Counts of a group. */
+        GroupCounts: components["schemas"]["StateCounts"] & {
+            /** @description The group. */
             group: string;
+        };
+        /** @description Whether the API can answer. */
+        Health: {
+            /** @description `ok`. */
+            status: string;
+        };
+        /** @description Who owns a definition. */
+        ManagedBy: {
+            /** @description Whether the API changes it. */
+            editable: boolean;
+            /** @description The tool or file that would undo a change made here. */
+            owner?: string;
+            /** @description Why not. */
+            reason?: string;
+            /** @description `kubernetes`, `manifest` or `api`. */
+            source: string;
+        };
+        /**
+         * @description A monitor. `name`, `type`, `interval`, `target`, `rule`, `enabled`, `group` and `properties` are the reference's form of
+         *     what `spec` says.
+         */
+        Monitor: {
+            /**
+             * Format: date-time
+             * @description When the monitor was first written.
+             */
+            createdAt: string;
+            /** @description False while suspended. */
+            enabled: boolean;
+            /** @description Group on the dashboard. */
+            group: string;
+            /**
+             * Format: int32
+             * @description Never reused.
+             */
+            id: number;
+            /**
+             * @description Time between two runs, such as `30s`.
+             * @example 30s
+             */
+            interval: string;
+            /** @description Labels of the object. */
+            labels: {
+                [key: string]: string;
+            };
+            /** @description Who owns the definition. */
+            managedBy: components["schemas"]["ManagedBy"];
+            /** @description The display name. */
+            name: string;
+            /** @description Namespace. */
+            namespace: string;
+            /** @description Object name. */
+            objectName: string;
+            /** @description The type's other settings, as texts. */
             properties: {
                 [key: string]: string;
             };
-            updated: string;
-            namespace: string;
-            objectName: string;
+            /** @description The rule, or an empty text. */
+            rule: string;
             spec: components["schemas"]["MonitorSpec"];
+            /** @description The present state. */
             state: components["schemas"]["MonitorState"];
-            managedBy: components["schemas"]["ManagedBy"];
-            createdAt?: string;
+            /** @description URL, `host:port`, host or name. */
+            target: string;
+            /**
+             * @description `http`, `tcp`, `ping` or `dns`.
+             * @example http
+             */
+            type: string;
+            /**
+             * Format: date-time
+             * @description When the definition last changed.
+             */
+            updated: string;
         };
-        ManagedBy: {
-            /** @enum {string} */
-            source: "kubernetes" | "manifest" | "api";
-            owner?: string | null;
-            editable: boolean;
-            reason?: string | null;
-        };
-        MonitorState: {
-            status: components["schemas"]["StateWord"];
-            since?: string | null;
-            lastCheckTime?: string | null;
-            lastValue?: number | null;
-            reason?: string | null;
-            message?: string | null;
-            pools: components["schemas"]["PoolState"][];
-        };
-        PoolState: {
-            pool: string;
-            status: components["schemas"]["StateWord"];
-            since?: string | null;
-            lastCheckTime?: string | null;
-            value?: number | null;
-            reason?: string | null;
-            runner?: string | null;
-        };
-        MonitorWrite: {
-            name: string;
-            namespace?: string;
-            spec: components["schemas"]["MonitorSpec"];
-        };
-        MonitorSpec: {
-            displayName?: string;
+        /**
+         * @description A monitor on write: either `spec`, or the reference's `type`, `target` and `properties`. A client may send back what it
+         *     got; then the form that it changed is meant.
+         */
+        MonitorInput: {
+            /** @description False: suspended. */
+            enabled?: boolean;
+            /** @description Group on the dashboard. */
             group?: string;
-            interval: string;
-            suspend?: boolean;
-            http?: components["schemas"]["HttpSpec"];
-            tcp?: components["schemas"]["TcpSpec"];
-            ping?: components["schemas"]["PingSpec"];
-            dns?: components["schemas"]["DnsSpec"];
-            rule?: string;
-            runnerPools?: string[];
-        };
-        HttpSpec: {
-            url: string;
-            method?: string;
-            timeout?: string;
-            headers?: {
-                name: string;
-                value: string;
-            }[];
-            body?: string;
-            bodyRegex?: string;
-            validateTLS?: boolean;
-            followRedirects?: boolean;
-        };
-        TcpSpec: {
-            address: string;
-            timeout?: string;
-        };
-        PingSpec: {
-            host: string;
-            count?: number;
+            /** @description Time between two runs, such as `30s`. */
             interval?: string;
-            timeout?: string;
+            /** @description Labels of the object; those that stand are kept if absent. */
+            labels?: {
+                [key: string]: string;
+            };
+            /** @description The display name. */
+            name?: string;
+            /** @description The namespace; else `?namespace=`, else the default namespace. */
+            namespace?: string;
+            /** @description The object's name; made from `name` if absent. Cannot be changed. */
+            objectName?: string;
+            /** @description The type's other settings, as texts. */
+            properties?: {
+                [key: string]: string;
+            };
+            /** @description The rule. */
+            rule?: string;
+            spec?: components["schemas"]["MonitorSpec"];
+            /** @description URL, `host:port`, host or name. */
+            target?: string;
+            /** @description `http`, `tcp`, `ping` or `dns`. */
+            type?: string;
         };
-        DnsSpec: {
-            name: string;
-            recordType?: string;
-            server?: string;
-            network?: string;
-            timeout?: string;
+        /** @description What is probed, how often, and by which rule an answer is judged. */
+        MonitorSpec: {
+            /** @description Free text for people. Default: the object's name. */
+            displayName?: string;
+            /** @description Probes by a DNS lookup. */
+            dns?: {
+                /** @description The name that is asked for. */
+                name: string;
+                /**
+                 * @description Which addresses a lookup of type A returns: ip4, ip6, or ip for both.
+                 * @default ip
+                 * @enum {string}
+                 */
+                network?: "ip" | "ip4" | "ip6";
+                /**
+                 * @description The kind of record.
+                 * @default A
+                 * @enum {string}
+                 */
+                recordType?: "A" | "AAAA" | "CNAME" | "TXT" | "MX" | "NS";
+                /** @description The server that is asked, as host or host:port. Default: the runner's own resolvers. */
+                server?: string;
+                /**
+                 * @description Time for the lookup, from 1ms to 60s and shorter than the interval.
+                 *     Default: 2s or 0.8 of the interval, whichever is shorter.
+                 */
+                timeout?: string;
+            };
+            /**
+             * @description Group on the dashboard.
+             * @default default
+             */
+            group?: string;
+            /** @description Probes by an HTTP or HTTPS request. */
+            http?: {
+                /** @description The request's body, 64 KiB at most. */
+                body?: string;
+                /**
+                 * @description A regular expression that is run over the answer's body; its first group (or else its whole match) becomes the
+                 *     output regexMatch.
+                 */
+                bodyRegex?: string;
+                /**
+                 * @description While false a redirect itself is the answer.
+                 * @default true
+                 */
+                followRedirects?: boolean;
+                /** @description Request headers. A header Host replaces the one of the URL. */
+                headers?: {
+                    /** @description The header's name. */
+                    name: string;
+                    /** @description The header's value. */
+                    value: string;
+                }[];
+                /**
+                 * @description The request's method.
+                 * @default GET
+                 */
+                method?: string;
+                /**
+                 * @description Time for the whole run, from 1ms to 60s and shorter than the interval.
+                 *     Default: 5s or 0.8 of the interval, whichever is shorter.
+                 */
+                timeout?: string;
+                /** @description An absolute http or https URL without user info. */
+                url: string;
+                /**
+                 * @description While false any certificate is accepted; its expiry is still reported.
+                 * @default true
+                 */
+                validateTLS?: boolean;
+            };
+            /**
+             * @description Time between two runs, from 1s to 24h, in Go's duration syntax (30s, 5m, 1h30m).
+             * @default 30s
+             */
+            interval?: string;
+            /** @description Probes by ICMP echo requests. */
+            ping?: {
+                /**
+                 * Format: int32
+                 * @description Echo requests per run.
+                 * @default 3
+                 */
+                count?: number;
+                /** @description A host name or an IP address. */
+                host: string;
+                /**
+                 * @description Pause between two echo requests, at least 100ms.
+                 * @default 150ms
+                 */
+                interval?: string;
+                /**
+                 * @description Time for the reply to each request, from 1ms to 60s; the whole train must end before the next run.
+                 *     Default: 1s or 0.8 of the interval less the pauses, whichever is shorter.
+                 */
+                timeout?: string;
+            };
+            /**
+             * @description A CEL expression over the outputs of a run; while it is false the state is Error. Without one every answer is OK.
+             *     Example: status >= 200 && status < 300 && respTime < 5000
+             */
+            rule?: string;
+            /**
+             * @description Names of the runner pools that probe the target, each on its own.
+             * @default [
+             *       "default"
+             *     ]
+             */
+            runnerPools?: string[];
+            /**
+             * @description While true the monitor keeps its history but is not probed.
+             * @default false
+             */
+            suspend?: boolean;
+            /** @description Probes by opening a TCP connection. */
+            tcp?: {
+                /** @description host:port, an IPv6 address in brackets. */
+                address: string;
+                /**
+                 * @description Time for name resolution and connection, from 1ms to 60s and shorter than the interval.
+                 *     Default: 5s or 0.8 of the interval, whichever is shorter.
+                 */
+                timeout?: string;
+            };
         };
-        Result: {
-            date: string;
-            status: number;
-            value: number;
-            message: string;
-            monitor_id: number;
-            monitor_name: string;
-            monitor_target: string;
-            outputs: components["schemas"]["Outputs"];
-            reason?: string | null;
-            runner?: string | null;
-            pool: string;
-            unknown?: boolean;
-            late?: boolean;
-            initial?: boolean;
+        /** @description See [`MonitorView::state`]. */
+        MonitorState: {
+            /**
+             * Format: date-time
+             * @description Start of the newest run.
+             */
+            lastCheckTime?: string;
+            /**
+             * Format: double
+             * @description The newest value in milliseconds.
+             */
+            lastValue?: number;
+            /** @description Why it is not OK, as a sentence. */
+            message?: string;
+            /** @description The state per pool. */
+            pools: components["schemas"]["PoolState"][];
+            /** @description Why it is not OK, as a stable word. */
+            reason?: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            since?: string;
+            /** @description The worst among the pools that have a fresh result; `Unknown` if none has. */
+            status: components["schemas"]["StateWord"];
         };
-        Outputs: {
-            [key: string]: number | string;
-        };
-        Series: {
-            bucketSeconds: number;
-            points: components["schemas"]["SeriesPoint"][];
-        };
-        SeriesPoint: {
-            t: string;
-            n: number;
-            ok: number;
-            error: number;
-            failed: number;
-            avg?: number | null;
-            min?: number | null;
-            max?: number | null;
-            dns?: number | null;
-            connect?: number | null;
-            tls?: number | null;
-            firstByte?: number | null;
-            transfer?: number | null;
-            status?: number | null;
-        };
-        Uptime: {
-            windows: {
-                window: string;
-                uptime?: number | null;
-                coverage?: number | null;
-            }[];
-        };
-        ProbeRequest: {
-            id: string;
-            /** @enum {string} */
-            state: "pending" | "running" | "done" | "expired";
-            result?: components["schemas"]["ProbeResult"] | null;
-        };
-        ProbeResult: {
-            status: number;
-            value?: number | null;
-            reason?: string | null;
-            message?: string | null;
-            outputs: components["schemas"]["Outputs"];
-            durationMs?: number | null;
-            runner?: string | null;
-        };
-        RuleCheck: {
-            valid: boolean;
-            position?: number | null;
-            message?: string | null;
-        };
-        OutputDoc: {
-            name: string;
-            kind: string;
+        /** @description An output that a rule may name. */
+        OutputInfo: {
+            /** @description One sentence. */
             help: string;
+            /** @description `ms`, `count`, `number` or `text`. */
+            kind: string;
+            /** @description The name in rules. */
+            name: string;
         };
-        Overview: {
-            total: number;
-            ok: number;
+        /** @description A measured number or text. */
+        OutputValue: number | string;
+        /** @description Counts over everything and per group. */
+        Overview: components["schemas"]["StateCounts"] & {
+            /** @description Per group, by name. */
+            groups: components["schemas"]["GroupCounts"][];
+        };
+        /** @description One bucket, or one result. */
+        Point: {
+            /**
+             * Format: double
+             * @description Mean value in milliseconds.
+             */
+            avg?: number;
+            /**
+             * Format: double
+             * @description Mean of the TCP connection in milliseconds.
+             */
+            connect?: number;
+            /**
+             * Format: double
+             * @description Mean of the name resolution in milliseconds.
+             */
+            dns?: number;
+            /**
+             * Format: int32
+             * @description Of these, Error.
+             */
             error: number;
+            /**
+             * Format: int32
+             * @description Of these, Failed.
+             */
             failed: number;
+            /**
+             * Format: double
+             * @description Mean of the wait for the first byte in milliseconds.
+             */
+            firstByte?: number;
+            /**
+             * Format: double
+             * @description Largest value in milliseconds.
+             */
+            max?: number;
+            /**
+             * Format: double
+             * @description Smallest value in milliseconds.
+             */
+            min?: number;
+            /**
+             * Format: int64
+             * @description Results.
+             */
+            n: number;
+            /**
+             * Format: int32
+             * @description Of these, OK.
+             */
+            ok: number;
+            /**
+             * Format: int32
+             * @description The worst status: 0, 1 or 2.
+             */
+            status?: number;
+            /**
+             * Format: date-time
+             * @description Start of the bucket.
+             */
+            t: string;
+            /**
+             * Format: double
+             * @description Mean of the TLS handshake in milliseconds.
+             */
+            tls?: number;
+            /**
+             * Format: double
+             * @description Mean of the transfer of the body in milliseconds.
+             */
+            transfer?: number;
+        };
+        /** @description The state as one pool's runners see it. */
+        PoolState: {
+            /**
+             * Format: date-time
+             * @description Start of the newest run.
+             */
+            lastCheckTime?: string | null;
+            /** @description The pool's name. */
+            pool: string;
+            /** @description Why it is not OK, as a stable word. */
+            reason?: string | null;
+            /** @description The runner's name. */
+            runner?: string | null;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            since?: string | null;
+            /** @description See [`MonitorState::status`]. */
+            status: components["schemas"]["StateWord"];
+            /**
+             * Format: double
+             * @description The newest value in milliseconds.
+             */
+            value?: number | null;
+        };
+        /** @description A run that was asked for. */
+        ProbeRequest: {
+            /**
+             * Format: uuid
+             * @description Unguessable.
+             */
+            id: string;
+            /** @description What the run found, once it is done. */
+            result?: components["schemas"]["ProbeResult"];
+            /** @description Where it stands. */
+            state: components["schemas"]["ProbeRequestState"];
+        };
+        /**
+         * @description Where a request stands.
+         * @enum {string}
+         */
+        ProbeRequestState: "pending" | "running" | "done" | "expired";
+        /** @description What a run found. */
+        ProbeResult: {
+            /**
+             * Format: double
+             * @description How long the run took, in milliseconds.
+             */
+            durationMs: number;
+            /** @description Why it is not OK, as a sentence; empty if it is. */
+            message: string;
+            /** @description What was measured: names to numbers and texts. */
+            outputs: {
+                [key: string]: components["schemas"]["OutputValue"];
+            };
+            /** @description Why it is not OK, as a stable word. */
+            reason?: string | null;
+            /** @description The runner's name. */
+            runner?: string | null;
+            /**
+             * Format: int64
+             * @description 0 OK, 1 Error, 2 Failed.
+             */
+            status: number;
+            /**
+             * Format: double
+             * @description Milliseconds; 0 if there was no answer.
+             */
+            value: number;
+        };
+        /** @description A problem document (RFC 9457), `application/problem+json`. */
+        Problem: {
+            /** @description One sentence. */
+            detail: string;
+            /** @description What is wrong with which field, if fields are at fault. */
+            errors?: components["schemas"]["FieldProblem"][];
+            /**
+             * Format: int32
+             * @description The HTTP status.
+             */
+            status: number;
+            /** @description The status in words. */
+            title: string;
+            /** @description Always `about:blank`: the status says it all. */
+            type: string;
+        };
+        /** @description A result, with the reference's field names. */
+        Result: {
+            /**
+             * Format: date-time
+             * @description Start of the run.
+             */
+            date: string;
+            /** @description The first run of a new or changed definition, outside its schedule. */
+            initial?: boolean;
+            /** @description Stored too late to change the state. */
+            late?: boolean;
+            /** @description The slot lies in a maintenance window. */
+            maintenance?: boolean;
+            /** @description Why it is not OK, as a sentence; empty if it is. */
+            message: string;
+            /**
+             * Format: int32
+             * @description The monitor.
+             */
+            monitor_id: number;
+            /** @description Its display name. */
+            monitor_name: string;
+            /** @description Its target, query values cut. */
+            monitor_target: string;
+            /** @description What was measured: names to numbers and texts. */
+            outputs: {
+                [key: string]: components["schemas"]["OutputValue"];
+            };
+            /** @description The runner pool. */
+            pool: string;
+            /** @description Why it is not OK, as a stable word. */
+            reason?: string | null;
+            /** @description The runner's name. */
+            runner?: string | null;
+            /**
+             * Format: int32
+             * @description 0 OK, 1 Error, 2 Failed.
+             */
+            status: number;
+            /** @description Nothing can be said about the target. */
+            unknown?: boolean;
+            /**
+             * Format: double
+             * @description Milliseconds; 0 if there was no answer.
+             */
+            value: number;
+        };
+        /** @description A rule to be judged. */
+        RuleInput: {
+            /** @description The rule. */
+            rule: string;
+            /** @description `http`, `tcp`, `ping` or `dns`. */
+            type: string;
+        };
+        /** @description What is wrong with a rule, if anything. */
+        RuleVerdict: {
+            /** @description The fault. */
+            message?: string;
+            /** @description Character offset at which the fault begins. */
+            position?: number;
+            /** @description Whether it compiles for this type. */
+            valid: boolean;
+        };
+        /** @description A chart's data. */
+        Series: {
+            /**
+             * Format: int32
+             * @description Length of each bucket; 0: single results.
+             */
+            bucketSeconds: number;
+            /** @description In time order; empty buckets are left out. */
+            points: components["schemas"]["Point"][];
+        };
+        /** @description How many monitors are in which state. */
+        StateCounts: {
+            /** @description In state Error. */
+            error: number;
+            /** @description In state Failed. */
+            failed: number;
+            /** @description In state OK. */
+            ok: number;
+            /** @description Suspended. */
             paused: number;
+            /** @description All. */
+            total: number;
+            /** @description Without a fresh result. */
             unknown: number;
         };
-        Status: {
-            version?: string;
-            buildInfo?: string;
-            uptime?: string;
-            database?: string;
-            monitors?: number;
+        /**
+         * @description The state of a monitor over its pools.
+         * @enum {string}
+         */
+        StateWord: "OK" | "Error" | "Failed" | "Unknown" | "Paused";
+        /** @description What runs here. */
+        StatusView: {
+            /** @description Processor. */
+            arch: string;
+            /** @description Commit and date of the build. */
+            buildInfo: string;
+            /** @description `up` or `down`. */
+            database: string;
+            /** @description Whether the database answers. */
+            healthy: boolean;
+            /** @description `standalone` or `cluster`. */
+            mode: string;
+            /** @description Living monitors; null while the database is away. */
+            monitors?: number | null;
+            /** @description Operating system. */
+            os: string;
+            /** @description `nanomon-api`. */
+            service: string;
+            /** @description Time since the start, such as `1h2m3s`. */
+            uptime: string;
+            /**
+             * Format: int64
+             * @description Seconds since the start.
+             */
+            uptimeSeconds: number;
+            /** @description The program's version. */
+            version: string;
         };
-        Problem: {
-            type?: string;
-            title?: string;
-            status?: number;
-            detail?: string;
-            errors?: {
-                field: string;
-                message: string;
-            }[];
+        /** @description Uptime of a monitor. */
+        Uptime: {
+            /** @description From short to long. */
+            windows: components["schemas"]["UptimeWindow"][];
+        };
+        /** @description Uptime over one window that ends now. */
+        UptimeWindow: {
+            /**
+             * Format: double
+             * @description The part of the schedule about which something is known, 0 to 1; null if nothing was scheduled.
+             */
+            coverage?: number | null;
+            /**
+             * Format: date-time
+             * @description Start as answered: whole buckets where raw results are gone.
+             */
+            from: string;
+            /**
+             * Format: double
+             * @description Up divided by up and down, 0 to 1; null if nothing is known.
+             */
+            uptime?: number | null;
+            /** @description `24h`, `7d`, `30d`, `90d` or `365d`. */
+            window: string;
         };
     };
-    responses: {
-        /** @description problem */
-        Problem: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"];
-            };
-        };
-    };
+    responses: never;
     parameters: never;
     requestBodies: never;
     headers: never;
@@ -445,16 +946,51 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    get_health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_monitors: {
         parameters: {
             query?: {
+                /** @description Only of this namespace. */
                 namespace?: string;
+                /** @description Only of this group. */
                 group?: string;
+                /** @description Only of this type: `http`, `tcp`, `ping` or `dns`. */
                 type?: string;
+                /** @description Only in this state: `ok`, `error`, `failed`, `unknown` or `paused`. */
                 state?: string;
+                /** @description Only those whose name, object name or target holds this text, in any case. */
                 search?: string;
+                /** @description Only with this label: `key` or `key=value`. */
                 label?: string;
+                /** @description At most so many, 1 to 1000; the header `Link` leads to the next page. Without it: all. */
                 limit?: number;
+                /** @description Only those with a larger id. */
                 after?: number;
             };
             header?: never;
@@ -463,7 +999,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -472,22 +1007,32 @@ export interface operations {
                     "application/json": components["schemas"]["Monitor"][];
                 };
             };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     create_monitor: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The namespace; without one the default namespace. */
+                namespace?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["MonitorWrite"];
+                "application/json": components["schemas"]["MonitorInput"];
             };
         };
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -496,7 +1041,83 @@ export interface operations {
                     "application/json": components["schemas"]["Monitor"];
                 };
             };
-            400: components["responses"]["Problem"];
+            /** @description The object is accepted; its row will follow. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Monitor"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_monitors: {
+        parameters: {
+            query?: {
+                /** @description The namespace; without one the default namespace. */
+                namespace?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_monitors: {
+        parameters: {
+            query?: {
+                /** @description The namespace; without one the default namespace. */
+                namespace?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MonitorInput"][];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     get_monitor: {
@@ -504,13 +1125,13 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The monitor */
                 id: number;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -519,25 +1140,35 @@ export interface operations {
                     "application/json": components["schemas"]["Monitor"];
                 };
             };
-            404: components["responses"]["Problem"];
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    update_monitor: {
+    replace_monitor: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag under which the client saw it */
+                "If-Match"?: string | null;
+            };
             path: {
+                /** @description The monitor */
                 id: number;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["MonitorWrite"];
+                "application/json": components["schemas"]["MonitorInput"];
             };
         };
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -546,136 +1177,68 @@ export interface operations {
                     "application/json": components["schemas"]["Monitor"];
                 };
             };
-            400: components["responses"]["Problem"];
+            /** @description The object is accepted; its row will follow. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Monitor"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     delete_monitor: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag under which the client saw it */
+                "If-Match"?: string | null;
+            };
             path: {
+                /** @description The monitor */
                 id: number;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description gone */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            404: components["responses"]["Problem"];
-        };
-    };
-    monitor_results: {
-        parameters: {
-            query?: {
-                max?: number;
-            };
-            header?: never;
-            path: {
-                id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
+            "4XX": {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Result"][];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    list_results: {
-        parameters: {
-            query?: {
-                max?: number;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Result"][];
-                };
-            };
-        };
-    };
-    monitor_series: {
-        parameters: {
-            query?: {
-                from?: string;
-                to?: string;
-                points?: number;
-            };
-            header?: never;
-            path: {
-                id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Series"];
-                };
-            };
-        };
-    };
-    monitor_uptime: {
+    get_manifest: {
         parameters: {
             query?: never;
             header?: never;
             path: {
+                /** @description The monitor */
                 id: number;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Uptime"];
-                };
-            };
-        };
-    };
-    monitor_manifest: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -684,81 +1247,65 @@ export interface operations {
                     "text/yaml": string;
                 };
             };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    run_monitor: {
+    list_monitor_results: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description At most so many. */
+                max?: number;
+            };
             header?: never;
             path: {
+                /** @description The monitor */
                 id: number;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ProbeRequest"];
-                };
-            };
-        };
-    };
-    create_probe: {
-        parameters: {
-            query?: {
-                wait?: number;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    namespace?: string;
-                    spec: components["schemas"]["MonitorSpec"];
-                };
-            };
-        };
-        responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProbeRequest"];
+                    "application/json": components["schemas"]["Result"][];
                 };
             };
-            /** @description ok */
-            202: {
+            "4XX": {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProbeRequest"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            400: components["responses"]["Problem"];
         };
     };
-    get_probe: {
+    run_monitor: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Answers when the run is done, or after so many seconds. */
+                wait?: number;
+            };
             header?: never;
             path: {
-                id: string;
+                /** @description The monitor */
+                id: number;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description The run is done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -767,31 +1314,107 @@ export interface operations {
                     "application/json": components["schemas"]["ProbeRequest"];
                 };
             };
+            /** @description The run has been asked for. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProbeRequest"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    check_rule: {
+    get_series: {
+        parameters: {
+            query?: {
+                /** @description Start, RFC 3339; 24 h before the end if absent. */
+                from?: string;
+                /** @description End, RFC 3339; now if absent. */
+                to?: string;
+                /** @description At most so many points. */
+                points?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The monitor */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Series"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_uptime: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The monitor */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Uptime"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_openapi: {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                "application/json": {
-                    type: string;
-                    rule: string;
-                };
-            };
-        };
+        requestBody?: never;
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RuleCheck"];
+                    "application/json": unknown;
                 };
             };
         };
@@ -805,20 +1428,19 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: components["schemas"]["OutputDoc"][];
+                        [key: string]: components["schemas"]["OutputInfo"][];
                     };
                 };
             };
         };
     };
-    overview: {
+    get_overview: {
         parameters: {
             query?: never;
             header?: never;
@@ -827,7 +1449,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -836,9 +1457,185 @@ export interface operations {
                     "application/json": components["schemas"]["Overview"];
                 };
             };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    status: {
+    probe_draft: {
+        parameters: {
+            query?: {
+                /** @description Answers when the run is done, or after so many seconds. */
+                wait?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MonitorInput"];
+            };
+        };
+        responses: {
+            /** @description The run is done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProbeRequest"];
+                };
+            };
+            /** @description The run has been asked for. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProbeRequest"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_probe: {
+        parameters: {
+            query?: {
+                /** @description Answers when the run is done, or after so many seconds. */
+                wait?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The request */
+                uuid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProbeRequest"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_results: {
+        parameters: {
+            query?: {
+                /** @description At most so many. */
+                max?: number;
+                /** @description Only of monitors of this namespace. */
+                namespace?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Result"][];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_results: {
+        parameters: {
+            query?: {
+                /** @description The namespace; without one the default namespace. */
+                namespace?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    check_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleVerdict"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_status: {
         parameters: {
             query?: never;
             header?: never;
@@ -847,13 +1644,31 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Status"];
+                    "application/json": components["schemas"]["StatusView"];
+                };
+            };
+        };
+    };
+    get_config: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DashboardConfig"];
                 };
             };
         };

@@ -60,7 +60,7 @@ export function StatusMark({ state, size }: { state: StateWord; size?: number })
 /** The state as a soft pill, for headers. */
 export function StatusPill({ state }: { state: StateWord }) {
   return (
-    <span className={classes.pill} data-state={STATE_TEXT[state].token} data-testid="state">
+    <span className={classes.pill} data-state={STATE_TEXT[state].token}>
       <StatusIcon state={state} />
       {STATE_TEXT[state].label}
     </span>

@@ -32,7 +32,7 @@ export function AboutPage() {
     ['Build', data?.buildInfo || BUILD_INFO || undefined],
     ['Runs', MODES[mode]],
     ['Database', data?.database && (data.database === 'up' ? 'Reachable' : 'Not reachable')],
-    ['Monitors', data?.monitors === undefined ? undefined : formatCount(data.monitors)],
+    ['Monitors', typeof data?.monitors === 'number' ? formatCount(data.monitors) : undefined],
     ['Server up for', data?.uptime === undefined ? undefined : String(data.uptime)],
     ['Changes from here', writable ? 'Allowed' : (writeBlockedReason ?? 'Not allowed')],
   ]

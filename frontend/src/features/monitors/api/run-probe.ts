@@ -21,7 +21,7 @@ async function follow(request: ProbeRequest): Promise<ProbeRequest> {
     // oxlint-disable-next-line no-await-in-loop
     await pause(POLL_MS)
     // oxlint-disable-next-line no-await-in-loop
-    current = await unwrap(api().GET('/api/probes/{id}', { params: { path: { id: request.id } } }))
+    current = await unwrap(api().GET('/api/probes/{uuid}', { params: { path: { uuid: request.id } } }))
   }
   return current
 }

@@ -12,6 +12,11 @@ export interface MonitorDraft {
   spec: MonitorSpec
 }
 
+/** An answered monitor, its type read as one of the four. */
+async function written(answer: Promise<unknown>): Promise<Monitor> {
+  return (await answer) as Monitor
+}
+
 /** Everything that writes monitors; each one leaves the cache as the server answered. */
 export function useMonitorWrites() {
   const client = useQueryClient()
@@ -21,21 +26,32 @@ export function useMonitorWrites() {
   }
 
   const create = useMutation({
-    mutationFn: (draft: MonitorDraft) => unwrap(api().POST('/api/monitors', { body: draft })),
+    mutationFn: (draft: MonitorDraft) => written(unwrap(api().POST('/api/monitors', { body: draft }))),
     onSuccess: settle,
   })
   const update = useMutation({
-    mutationFn: ({ id, draft }: { id: number; draft: MonitorDraft }) =>
-      unwrap(api().PUT('/api/monitors/{id}', { params: { path: { id } }, body: draft })),
+    // With the tag under which it was opened: a change made meanwhile is not overwritten.
+    mutationFn: ({ id, draft, etag }: { id: number; draft: MonitorDraft; etag: string | undefined }) =>
+      written(
+        unwrap(
+          api().PUT('/api/monitors/{id}', {
+            params: { path: { id } },
+            body: draft,
+            ...(etag && { headers: { 'If-Match': etag } }),
+          }),
+        ),
+      ),
     onSuccess: settle,
   })
   const suspend = useMutation({
     mutationFn: ({ monitor, paused }: { monitor: Monitor; paused: boolean }) =>
-      unwrap(
-        api().PUT('/api/monitors/{id}', {
-          params: { path: { id: monitor.id } },
-          body: { name: monitor.name, spec: { ...monitor.spec, suspend: paused } },
-        }),
+      written(
+        unwrap(
+          api().PUT('/api/monitors/{id}', {
+            params: { path: { id: monitor.id } },
+            body: { name: monitor.name, spec: { ...monitor.spec, suspend: paused } },
+          }),
+        ),
       ),
     onSuccess: settle,
   })

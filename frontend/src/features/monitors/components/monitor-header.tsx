@@ -30,7 +30,9 @@ export function MonitorHeader({ monitor, actions }: { monitor: Monitor; actions:
         <div className={classes.titles}>
           <div className={classes.nameLine}>
             <h1 className={classes.name}>{monitor.name}</h1>
-            <StatusPill state={state.status} />
+            <span data-testid="state">
+              <StatusPill state={state.status} />
+            </span>
             <span className={classes.since}>
               {state.since && (
                 <>

@@ -3,7 +3,9 @@ import { notifications } from '@mantine/notifications'
 import { IconLock } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
+import { useState } from 'react'
 
+import { lastETag } from '@/api/client'
 import type { Monitor } from '@/api/types'
 import { Page } from '@/components/ui/page'
 import { ProblemNote } from '@/components/ui/problem-note'
@@ -44,6 +46,7 @@ function EditForm({ monitor }: { monitor: Monitor }) {
   const navigate = route.useNavigate()
   const blocked = editBlock(monitor)
   const params = { id: String(monitor.id) }
+  const [etag] = useState(() => lastETag(`/api/monitors/${monitor.id}`))
   return (
     <>
       {blocked && (
@@ -67,7 +70,7 @@ function EditForm({ monitor }: { monitor: Monitor }) {
           </Button>
         }
         onSubmit={async (draft) => {
-          const saved = await update.mutateAsync({ id: monitor.id, draft })
+          const saved = await update.mutateAsync({ id: monitor.id, draft, etag })
           notifications.show({ message: `${saved.name} is saved.`, color: 'green' })
           await navigate({ to: '/monitors/$id', params })
         }}
