@@ -16,6 +16,7 @@ mod grammar;
 pub mod legacy;
 pub mod manifest;
 mod names;
+pub mod owner;
 pub mod v1alpha1;
 
 pub use convert::{Fault, Faults, FieldError};
