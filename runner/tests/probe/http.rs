@@ -247,12 +247,13 @@ async fn phases_are_measured_where_they_happen() {
     assert!((79.0..3000.0).contains(&first), "{first}");
     let late_body = vec![
         Step::Write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na".into()),
-        Step::Pause(Duration::from_millis(80)),
+        Step::Pause(Duration::from_millis(500)),
         Step::Write("b".into()),
     ];
+    // The server's pause begins when it has written, ours when we have read, which may be a little later.
     let outcome = against(late_body, Duration::from_secs(5)).await;
     let transfer = number(&outcome, OutputId::TRANSFER_TIME).unwrap();
-    assert!((79.0..3000.0).contains(&transfer), "{transfer}");
+    assert!((250.0..4000.0).contains(&transfer), "{transfer}");
 }
 
 #[tokio::test]
