@@ -5,10 +5,7 @@ use crate::settings::SettingsError;
 /// The pairs of a DSN in the order in which they stand; a later one wins.
 pub(crate) fn dsn_pairs(dsn: &str) -> Result<Vec<(String, String)>, SettingsError> {
     let dsn = dsn.trim();
-    match dsn
-        .strip_prefix("postgres://")
-        .or_else(|| dsn.strip_prefix("postgresql://"))
-    {
+    match dsn.strip_prefix("postgres://").or_else(|| dsn.strip_prefix("postgresql://")) {
         Some(rest) => url_pairs(rest),
         None if dsn.contains("://") => Err(SettingsError(
             "the DSN must be key=value pairs or a URL that begins with postgres:// or postgresql://".to_owned(),
@@ -34,9 +31,7 @@ fn keyword_pairs(dsn: &str) -> Result<Vec<(String, String)>, SettingsError> {
             Some('=') => {}
             // The key is not repeated: a DSN given in a wrong form may hold the password here.
             _ => {
-                return Err(SettingsError(
-                    "the DSN has a word without \"=\": expected key=value pairs".to_owned(),
-                ));
+                return Err(SettingsError("the DSN has a word without \"=\": expected key=value pairs".to_owned()));
             }
         }
         while chars.next_if(|c| c.is_whitespace()).is_some() {}
@@ -48,19 +43,13 @@ fn keyword_pairs(dsn: &str) -> Result<Vec<(String, String)>, SettingsError> {
                     Some('\\') => value.extend(chars.next()),
                     Some(c) => value.push(c),
                     None => {
-                        return Err(SettingsError(format!(
-                            "the DSN's value of \"{key}\" has no closing quote"
-                        )));
+                        return Err(SettingsError(format!("the DSN's value of \"{key}\" has no closing quote")));
                     }
                 }
             }
         } else {
             while let Some(c) = chars.next_if(|c| !c.is_whitespace()) {
-                if c == '\\' {
-                    value.extend(chars.next())
-                } else {
-                    value.push(c)
-                }
+                if c == '\\' { value.extend(chars.next()) } else { value.push(c) }
             }
         }
         pairs.push((key, value));
@@ -136,23 +125,14 @@ mod tests {
     }
 
     fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs
-            .iter()
-            .map(|&(key, value)| (key.to_owned(), value.to_owned()))
-            .collect()
+        pairs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect()
     }
 
     #[test]
     fn keyword_pairs_follow_libpq() {
         assert_eq!(
             pairs(r"host = /run/pg  user=a password='b c\'d\\' dbname=x\ y options=''"),
-            owned(&[
-                ("host", "/run/pg"),
-                ("user", "a"),
-                ("password", r"b c'd\"),
-                ("dbname", "x y"),
-                ("options", "")
-            ])
+            owned(&[("host", "/run/pg"), ("user", "a"), ("password", r"b c'd\"), ("dbname", "x y"), ("options", "")])
         );
         assert_eq!(pairs("  "), []);
         for bad in ["host", "host=a stray", "='x'", "password='open"] {
@@ -175,21 +155,9 @@ mod tests {
                 ("application_name", "a=b"),
             ])
         );
-        assert_eq!(
-            pairs("postgres://%2Frun%2Fpg/d"),
-            owned(&[("host", "/run/pg"), ("dbname", "d")])
-        );
-        assert_eq!(
-            pairs("postgres:///d?host=/run/pg"),
-            owned(&[("dbname", "d"), ("host", "/run/pg")])
-        );
-        for bad in [
-            "postgres://[::1/d",
-            "postgres://h/d%2",
-            "postgres://h/?x",
-            "mysql://h/d",
-            "postgres://h/%ff",
-        ] {
+        assert_eq!(pairs("postgres://%2Frun%2Fpg/d"), owned(&[("host", "/run/pg"), ("dbname", "d")]));
+        assert_eq!(pairs("postgres:///d?host=/run/pg"), owned(&[("dbname", "d"), ("host", "/run/pg")]));
+        for bad in ["postgres://[::1/d", "postgres://h/d%2", "postgres://h/?x", "mysql://h/d", "postgres://h/%ff"] {
             assert!(dsn_pairs(bad).is_err(), "{bad}");
         }
     }

@@ -1,6 +1,7 @@
 //! What can go wrong between us and PostgreSQL.
 
 use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::types::WrongType;
 
 /// Why a statement or transaction failed.
 #[derive(Debug, thiserror::Error)]
@@ -65,10 +66,7 @@ impl From<tokio_postgres::Error> for StoreError {
             "25006" => Self::Unavailable(Box::new(error)),
             "42P01" | "42703" | "42883" | "3F000" => Self::Schema(schema_sentence(db)),
             code if code.starts_with("22") || code.starts_with("23") => Self::Data(Box::new(error)),
-            code if ["08", "53", "57", "58", "28", "3D"]
-                .iter()
-                .any(|class| code.starts_with(class)) =>
-            {
+            code if ["08", "53", "57", "58", "28", "3D"].iter().any(|class| code.starts_with(class)) => {
                 Self::Unavailable(Box::new(error))
             }
             _ => Self::Statement(Box::new(error)),
@@ -77,16 +75,16 @@ impl From<tokio_postgres::Error> for StoreError {
 }
 
 fn schema_sentence(db: &DbError) -> String {
-    format!(
-        "the database's schema does not fit this version ({}): run `nanomon migrate`",
-        db.message()
-    )
+    format!("the database's schema does not fit this version ({}): run `nanomon migrate`", db.message())
 }
 
 /// Errors without an answer of PostgreSQL. The driver does not show their kind but by text, hence by cause.
 fn classify_client(error: tokio_postgres::Error) -> StoreError {
     let text = error.to_string();
-    if text.starts_with("error serializing parameter") {
+    if std::error::Error::source(&error).is_some_and(|source| source.is::<WrongType>()) {
+        // Our own parameter does not fit our own statement.
+        StoreError::Statement(Box::new(error))
+    } else if text.starts_with("error serializing parameter") {
         StoreError::Data(Box::new(error))
     } else if text.starts_with("error deserializing") || text.starts_with("invalid column") {
         StoreError::Statement(Box::new(error))

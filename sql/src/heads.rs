@@ -18,14 +18,8 @@ impl Store {
     /// Reads the row.
     pub async fn heads_read(&self) -> Result<Heads> {
         let session = self.session("heads_read").await?;
-        let row = session
-            .query_one("select catalog_rev, map_epoch, operator_epoch from heads", &[])
-            .await?;
-        Ok(Heads {
-            catalog_rev: row.get(0),
-            map_epoch: row.get(1),
-            operator_epoch: row.get(2),
-        })
+        let row = session.query_one("select catalog_rev, map_epoch, operator_epoch from heads", &[]).await?;
+        Ok(Heads { catalog_rev: row.get(0), map_epoch: row.get(1), operator_epoch: row.get(2) })
     }
 
     /// Takes the next operator epoch: from now on writes with an older one are refused as `Fenced`.

@@ -37,10 +37,7 @@ pub struct StoreMetrics {
 
 impl Default for StoreMetrics {
     fn default() -> Self {
-        Self {
-            durations: Family::new_with_constructor(Buckets),
-            errors: Family::default(),
-        }
+        Self { durations: Family::new_with_constructor(Buckets), errors: Family::default() }
     }
 }
 
@@ -60,9 +57,7 @@ impl StoreMetrics {
     }
 
     pub(crate) fn observe(&self, query: &'static str, duration: Duration) {
-        self.durations
-            .get_or_create(&QueryLabels { query })
-            .observe(duration.as_secs_f64());
+        self.durations.get_or_create(&QueryLabels { query }).observe(duration.as_secs_f64());
     }
 
     pub(crate) fn count_error(&self, query: &'static str, category: &'static str) {

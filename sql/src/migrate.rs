@@ -62,18 +62,10 @@ impl Store {
         for (index, (name, sql)) in MIGRATIONS.iter().enumerate().skip(from as usize) {
             session.batch(sql).await?;
             let version = index as i32 + 1;
-            session
-                .execute(
-                    "insert into schema_versions (version, name) values ($1, $2)",
-                    &[&version, name],
-                )
-                .await?;
+            session.execute("insert into schema_versions (version, name) values ($1, $2)", &[&version, name]).await?;
         }
         session.commit().await?;
-        Ok(Migrated {
-            from,
-            to: from.max(VERSION),
-        })
+        Ok(Migrated { from, to: from.max(VERSION) })
     }
 
     /// Fails with [`crate::StoreError::Schema`] (a sentence) unless the schema is one that this version works with.
@@ -85,15 +77,11 @@ impl Store {
 
 /// The stored version; `None` without the table of versions.
 async fn version(session: &crate::session::Session) -> Result<Option<i32>> {
-    let exists = session
-        .query_one("select to_regclass('schema_versions') is not null", &[])
-        .await?;
+    let exists = session.query_one("select to_regclass('schema_versions') is not null", &[]).await?;
     if !exists.get::<_, bool>(0) {
         return Ok(None);
     }
-    let row = session
-        .query_one("select coalesce(max(version), 0) from schema_versions", &[])
-        .await?;
+    let row = session.query_one("select coalesce(max(version), 0) from schema_versions", &[]).await?;
     Ok(Some(row.get(0)))
 }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::{MonitorId, PoolId, Revision, SeriesId, Slot};
 
+mod clear;
 mod hash;
 mod read;
 mod sync;
@@ -15,7 +16,8 @@ mod write;
 
 pub use hash::spec_hash;
 pub(crate) use sync::series_sync;
-pub(crate) use write::{Catalog, catalog_begin, catalog_end};
+pub use write::BATCH_MAX;
+pub(crate) use write::{catalog_begin, catalog_end};
 
 /// Who owns a definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,9 +42,7 @@ impl Source {
 
     /// Reads the stored word.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Kubernetes, Self::Manifest, Self::Api]
-            .into_iter()
-            .find(|source| source.as_str() == word)
+        [Self::Kubernetes, Self::Manifest, Self::Api].into_iter().find(|source| source.as_str() == word)
     }
 }
 

@@ -114,9 +114,7 @@ async fn try_listen(
     backoff: &mut Duration,
 ) -> Result<(), ListenError> {
     let (client, mut connection) = timeout(PATIENCE, settings.config.connect(settings.tls.clone())).await??;
-    let statements = Channel::ALL
-        .map(|channel| format!("listen {}", channel.as_str()))
-        .join("; ");
+    let statements = Channel::ALL.map(|channel| format!("listen {}", channel.as_str())).join("; ");
     // The connection must be driven for the client to get anywhere.
     let talk = async {
         timeout(PATIENCE, client.batch_execute(&statements)).await??;
@@ -169,17 +167,11 @@ enum Turn {
 impl Notifier {
     fn turn(&self, channel: Channel) -> Turn {
         let now = Instant::now();
-        let mut sent = self.channels[channel as usize]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut sent = self.channels[channel as usize].lock().unwrap_or_else(PoisonError::into_inner);
         if sent.pending {
             return Turn::Covered;
         }
-        match sent
-            .at
-            .map(|at| NOTIFY_EVERY.saturating_sub(now - at))
-            .filter(|wait| !wait.is_zero())
-        {
+        match sent.at.map(|at| NOTIFY_EVERY.saturating_sub(now - at)).filter(|wait| !wait.is_zero()) {
             Some(wait) => {
                 sent.pending = true;
                 Turn::Later(wait)
@@ -192,13 +184,8 @@ impl Notifier {
     }
 
     fn sent_late(&self, channel: Channel) {
-        let mut sent = self.channels[channel as usize]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *sent = Sent {
-            at: Some(Instant::now()),
-            pending: false,
-        };
+        let mut sent = self.channels[channel as usize].lock().unwrap_or_else(PoisonError::into_inner);
+        *sent = Sent { at: Some(Instant::now()), pending: false };
     }
 }
 

@@ -1,11 +1,30 @@
 //! The write path: one batch, one transaction, in data-path order: lock states, insert, fold, rollups, health, commit, notify.
 
-use nanomon_core::reason::Reason;
-use nanomon_core::status::{Phases, Transition};
-use nanomon_core::verdict::Verdict;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
-use crate::error::Result;
+use futures::future::try_join_all;
+use futures::try_join;
+use nanomon_core::Verdict;
+use nanomon_core::reason::Reason;
+use nanomon_core::rollup::{Bucket, Level};
+use nanomon_core::status::{FoldInput, Phases, Transition};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use crate::error::{Result, StoreError};
+use crate::health;
+use crate::notify::Channel;
+use crate::session::{BEGIN, Session};
 use crate::{MonitorId, RunnerId, SeriesId, Slot, Store};
+
+mod columns;
+mod fold;
+mod statements;
+
+pub(crate) use columns::{BucketColumns, ResultColumns, StateColumns};
+pub(crate) use fold::{ConfirmedChange, Folded, StateRow, bucket_sums, fold_rows, reason_of, schedule_row, status_of};
+pub(crate) use statements::{BUCKET_COLUMNS, lock_columns, rollup_table, rollup_upsert};
 
 /// A finished run to be stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,10 +75,193 @@ pub struct BatchReport {
     pub transitions: Vec<(MonitorId, SeriesId, Transition)>,
 }
 
+/// Most results in a batch.
+pub const BATCH_MAX: usize = 5_000;
+
+/// For the whole batch; then it is cancelled, its connection dropped, and it counts as unknown.
+const DEADLINE: Duration = Duration::from_secs(10);
+
 impl Store {
     /// Stores at most 5,000 results. Idempotent: an unknown outcome is repeated with the same rows. Makes a missing partition.
     /// Errors: `Unavailable`/`Retry`: send the same batch again; `Data`: halve it until the bad row is alone.
-    pub async fn result_write_batch(&self, _batch: &[NewResult]) -> Result<BatchReport> {
-        todo!()
+    pub async fn result_write_batch(&self, batch: &[NewResult]) -> Result<BatchReport> {
+        if batch.is_empty() {
+            return Ok(BatchReport::default());
+        }
+        if batch.len() > BATCH_MAX {
+            return Err(StoreError::Statement(format!("at most {BATCH_MAX} results in a batch").into()));
+        }
+        let mut partitions_made = false;
+        loop {
+            let session = self.session("result_write_batch").await?;
+            let written = tokio::time::timeout(DEADLINE, write_once(&session, batch)).await;
+            drop(session);
+            match written {
+                Ok(Err(error)) if error.lacks_partition() && !partitions_made => {
+                    partitions_made = true;
+                    let slots: Vec<Slot> = batch.iter().map(|result| result.slot).collect();
+                    self.partitions_ensure(&slots).await?;
+                }
+                Ok(Ok((report, changed))) => {
+                    if changed {
+                        self.notify(Channel::States).await;
+                    }
+                    return Ok(report);
+                }
+                Ok(Err(error)) => return Err(error),
+                Err(elapsed) => return Err(StoreError::Unavailable(Box::new(elapsed))),
+            }
+        }
+    }
+}
+
+/// The transaction: two round trips, a third if a confirmed status changed or the schedule of old slots is needed. Answers
+/// whether there is something that listeners should hear of.
+async fn write_once(session: &Session, batch: &[NewResult]) -> Result<(BatchReport, bool)> {
+    let columns = ResultColumns::new(batch);
+    let client = session.client();
+    let [lock, insert, clock] =
+        session.prepare_all([statements::LOCK.as_str(), statements::INSERT, statements::CLOCK]).await?;
+    session.mark_transaction(true);
+    let (series, values) = (columns.series_distinct(), columns.params());
+    let lock_params: [&(dyn ToSql + Sync); 1] = [&series];
+    let ((), states, stored, clock) = session
+        .run(async {
+            try_join!(
+                client.batch_execute(BEGIN),
+                client.query(&lock, &lock_params),
+                client.query(&insert, &values),
+                client.query_one(&clock, &[]),
+            )
+        })
+        .await?;
+    let states: HashMap<SeriesId, StateRow> =
+        states.iter().map(StateRow::read).collect::<Result<Vec<_>>>()?.into_iter().map(|s| (s.series_id, s)).collect();
+    let mut report = BatchReport::default();
+    let rows = stored_rows(batch, &columns, &stored, &mut report)?;
+    count_dropped(batch, &columns, &states, (clock.get(0), clock.get(1)), &mut report);
+
+    let mut folded = Folded::new(states);
+    let old: Vec<SeriesId> = folded.needs_schedule(&rows);
+    if !old.is_empty() {
+        let found = session.query(statements::SCHEDULE, &[&old]).await?;
+        folded.set_schedules(found.iter().map(|row| (row.get(0), schedule_row(row, 1))));
+    }
+    fold_rows(&mut folded, &rows);
+    report.transitions = folded.changes.iter().map(|c| (c.monitor_id, c.series_id, c.transition)).collect();
+    let monitors = folded.monitors_to_evaluate();
+    write_folded(session, &folded, &monitors).await?;
+    if !monitors.is_empty() {
+        health::decide_and_write(session, &monitors, &folded.changes, clock.get(0)).await?;
+        session.commit().await?;
+    }
+    Ok((report, folded.is_news))
+}
+
+/// The second round trip. Commits unless the health of monitors must be looked at.
+async fn write_folded(session: &Session, folded: &Folded, monitors: &[MonitorId]) -> Result<()> {
+    let client = session.client();
+    let states = StateColumns::new(folded.touched());
+    let levels: Vec<(Level, BucketColumns)> = Level::ALL
+        .into_iter()
+        .map(|level| (level, BucketColumns::new(folded.additions(level))))
+        .filter(|(_, columns)| !columns.is_empty())
+        .collect();
+    let update = session.prepare(&statements::UPDATE).await?;
+    let mut upserts = Vec::with_capacity(levels.len());
+    for (level, columns) in &levels {
+        upserts.push((session.prepare(rollup_upsert(*level)).await?, columns.params()));
+    }
+    let state_params = states.params();
+    session
+        .run(async {
+            let update = async { if states.is_empty() { Ok(0) } else { client.execute(&update, &state_params).await } };
+            let upserts = try_join_all(upserts.iter().map(|(upsert, params)| client.execute(upsert, params)));
+            let commit = async { if monitors.is_empty() { client.batch_execute("commit").await } else { Ok(()) } };
+            try_join!(update, upserts, commit)
+        })
+        .await?;
+    if monitors.is_empty() {
+        session.mark_transaction(false);
+    }
+    Ok(())
+}
+
+/// A row that was inserted, as it is folded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StoredRow {
+    pub series_id: SeriesId,
+    pub input: FoldInput,
+}
+
+/// The rows RETURNED by the insert, with their batch's values; in (series, slot) order.
+fn stored_rows(
+    batch: &[NewResult],
+    columns: &ResultColumns<'_>,
+    returned: &[Row],
+    report: &mut BatchReport,
+) -> Result<Vec<StoredRow>> {
+    let mut by_key = BTreeMap::new();
+    for row in returned {
+        let (series_id, slot, bits): (SeriesId, Slot, i16) = (row.get(0), row.get(1), row.get(2));
+        let index = columns
+            .index_of(series_id, slot)
+            .ok_or_else(|| StoreError::Statement("the insert returned a row that was not sent".into()))?;
+        let verdict = Verdict::from_bits(bits)
+            .ok_or_else(|| StoreError::Statement("the insert returned an unknown verdict".into()))?;
+        report.stored.push(index);
+        report.late += usize::from(verdict.is_late());
+        let result = &batch[index];
+        let input = FoldInput {
+            slot,
+            verdict,
+            reason: result.reason,
+            value: result.value,
+            runner_id: result.runner_id,
+            start_ms: result.start_ms,
+            phases: result.phases,
+        };
+        by_key.insert((series_id, slot), StoredRow { series_id, input });
+    }
+    report.stored.sort_unstable();
+    Ok(by_key.into_values().collect())
+}
+
+/// Says of each row that was not stored why. For metrics: read beside the insert, not with it.
+fn count_dropped(
+    batch: &[NewResult],
+    columns: &ResultColumns<'_>,
+    states: &HashMap<SeriesId, StateRow>,
+    (now, kept_from): (Slot, Slot),
+    report: &mut BatchReport,
+) {
+    report.duplicate += columns.repeated;
+    let mut stored = report.stored.iter().copied().peekable();
+    for &index in &columns.indexes {
+        if stored.next_if_eq(&index).is_some() {
+            continue;
+        }
+        let NewResult { series_id, slot, .. } = batch[index];
+        let state = states.get(&series_id).filter(|state| state.live);
+        match state {
+            None => report.dropped_gone += 1,
+            Some(_) if slot < kept_from || slot < now - statements::OLDEST_S || slot > now + statements::AHEAD_S => {
+                report.dropped_out_of_range += 1;
+            }
+            Some(state) if slot < state.cleared_before => report.dropped_cleared += 1,
+            Some(_) => report.duplicate += 1,
+        }
+    }
+}
+
+impl Folded {
+    /// The sums to be added to a level, one per (series, bucket), in that order.
+    fn additions(&self, level: Level) -> BTreeMap<(SeriesId, Slot), Bucket> {
+        let mut sums: BTreeMap<(SeriesId, Slot), Bucket> = BTreeMap::new();
+        for (series_id, bucket) in &self.closed {
+            let start = level.start(bucket.start);
+            sums.entry((*series_id, start)).or_insert(Bucket { start, ..Bucket::default() }).merge(bucket);
+        }
+        sums
     }
 }

@@ -22,14 +22,7 @@ pub struct Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self {
-            raw_days: 30,
-            five_minute_days: 8,
-            hour_days: 396,
-            day_days: 1827,
-            tombstone_days: 7,
-            max_bytes: None,
-        }
+        Self { raw_days: 30, five_minute_days: 8, hour_days: 396, day_days: 1827, tombstone_days: 7, max_bytes: None }
     }
 }
 

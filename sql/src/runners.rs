@@ -113,26 +113,14 @@ impl Store {
                 return Ok(row.get(0));
             }
         }
-        Ok(session
-            .query_one(INSERT, &[&identity, &name, &pool_id, &version])
-            .await?
-            .get(0))
+        Ok(session.query_one(INSERT, &[&identity, &name, &pool_id, &version]).await?.get(0))
     }
 
     /// One statement (`synchronous_commit` off).
     pub async fn runner_heartbeat(&self, beat: &Heartbeat) -> Result<HeartbeatAnswer> {
-        let Heartbeat {
-            runner_id,
-            backlog_from,
-            rate,
-            lag_ms,
-            offset_ms,
-            draining,
-        } = beat;
+        let Heartbeat { runner_id, backlog_from, rate, lag_ms, offset_ms, draining } = beat;
         let session = self.session("runner_heartbeat").await?;
-        let row = session
-            .query_one(HEARTBEAT, &[runner_id, backlog_from, rate, lag_ms, offset_ms, draining])
-            .await?;
+        let row = session.query_one(HEARTBEAT, &[runner_id, backlog_from, rate, lag_ms, offset_ms, draining]).await?;
         Ok(HeartbeatAnswer {
             now_us: row.get(0),
             map_epoch: row.get(1),

@@ -33,6 +33,8 @@ pub(crate) struct Session {
     object: Option<Object>,
     label: &'static str,
     broken: AtomicBool,
+    /// A statement was sent and not answered: it is cancelled when the session is dropped.
+    waiting: AtomicBool,
     in_transaction: AtomicBool,
 }
 
@@ -43,6 +45,7 @@ impl Session {
             object: Some(object),
             label,
             broken: AtomicBool::new(false),
+            waiting: AtomicBool::new(false),
             in_transaction: AtomicBool::new(false),
         }
     }
@@ -58,6 +61,7 @@ impl Session {
         let started = Instant::now();
         // Until it has been answered: a caller that is dropped meanwhile leaves an unknown state behind.
         let was_broken = self.broken.swap(true, Ordering::Relaxed);
+        self.waiting.store(true, Ordering::Relaxed);
         let result = match tokio::time::timeout(DEADLINE, answer).await {
             Ok(Ok(value)) => {
                 self.broken.store(was_broken, Ordering::Relaxed);
@@ -75,11 +79,11 @@ impl Session {
                 Err(error)
             }
             Err(elapsed) => {
-                self.cancel();
                 self.store.set_up(false);
                 Err(StoreError::Unavailable(Box::new(elapsed)))
             }
         };
+        self.waiting.store(matches!(result, Err(StoreError::Unavailable(_))), Ordering::Relaxed);
         self.store.metrics().observe(self.label, started.elapsed());
         if let Err(error) = &result {
             self.store.metrics().count_error(self.label, error.category());
@@ -94,21 +98,13 @@ impl Session {
 
     /// Prepared statements, pipelined where they are not cached yet.
     pub(crate) async fn prepare_all<const N: usize>(&self, sql: [&str; N]) -> Result<[Statement; N]> {
-        let all = self
-            .run(try_join_all(sql.iter().map(|sql| self.client().prepare_cached(sql))))
-            .await?;
-        all.try_into()
-            .map_err(|_| StoreError::Statement("a statement was lost".into()))
+        let all = self.run(try_join_all(sql.iter().map(|sql| self.client().prepare_cached(sql)))).await?;
+        all.try_into().map_err(|_| StoreError::Statement("a statement was lost".into()))
     }
 
     pub(crate) async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>> {
         let client = self.client();
-        self.run(
-            client
-                .prepare_cached(sql)
-                .and_then(async |statement| client.query(&statement, params).await),
-        )
-        .await
+        self.run(client.prepare_cached(sql).and_then(async |statement| client.query(&statement, params).await)).await
     }
 
     pub(crate) async fn query_opt(&self, sql: &str, params: Params<'_>) -> Result<Option<Row>> {
@@ -116,19 +112,12 @@ impl Session {
     }
 
     pub(crate) async fn query_one(&self, sql: &str, params: Params<'_>) -> Result<Row> {
-        self.query_opt(sql, params)
-            .await?
-            .ok_or_else(|| StoreError::Statement("the statement found no row".into()))
+        self.query_opt(sql, params).await?.ok_or_else(|| StoreError::Statement("the statement found no row".into()))
     }
 
     pub(crate) async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64> {
         let client = self.client();
-        self.run(
-            client
-                .prepare_cached(sql)
-                .and_then(async |statement| client.execute(&statement, params).await),
-        )
-        .await
+        self.run(client.prepare_cached(sql).and_then(async |statement| client.execute(&statement, params).await)).await
     }
 
     /// Statements without parameters, in one message.
@@ -158,23 +147,27 @@ impl Session {
     pub(crate) fn mark_transaction(&self, open: bool) {
         self.in_transaction.store(open, Ordering::Relaxed);
     }
+}
 
-    fn cancel(&self) {
-        let (token, tls) = (self.client().cancel_token(), self.store.settings().tls.clone());
-        tokio::spawn(async move {
-            // Best effort: the server's own timeout ends the statement too.
-            if let Ok(Err(error)) = tokio::time::timeout(CANCEL_DEADLINE, token.cancel_query(tls)).await {
-                tracing::debug!(%error, "a cancel request failed");
-            }
-        });
-    }
+/// Best effort: the server's own timeout ends the statement too.
+fn cancel(store: &Store, client: &ClientWrapper) {
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+    let (token, tls) = (client.cancel_token(), store.settings().tls.clone());
+    runtime.spawn(async move {
+        if let Ok(Err(error)) = tokio::time::timeout(CANCEL_DEADLINE, token.cancel_query(tls)).await {
+            tracing::debug!(%error, "a cancel request failed");
+        }
+    });
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         let unusable = *self.broken.get_mut() || *self.in_transaction.get_mut();
         if let Some(object) = self.object.take().filter(|_| unusable) {
-            drop(Object::take(object));
+            let client = Object::take(object);
+            if *self.waiting.get_mut() && !client.is_closed() {
+                cancel(&self.store, &client);
+            }
         }
     }
 }

@@ -22,15 +22,8 @@ pub struct Settings {
 
 impl std::fmt::Debug for Settings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            config,
-            tls: _,
-            max_connections,
-        } = self;
-        f.debug_struct("Settings")
-            .field("config", config)
-            .field("max_connections", max_connections)
-            .finish()
+        let Self { config, tls: _, max_connections } = self;
+        f.debug_struct("Settings").field("config", config).field("max_connections", max_connections).finish()
     }
 }
 
@@ -102,13 +95,7 @@ impl Draft {
             .keepalives_retries(3)
             .tcp_user_timeout(USER_TIMEOUT)
             .target_session_attrs(TargetSessionAttrs::ReadWrite);
-        Self {
-            config,
-            ssl_mode: "prefer".to_owned(),
-            files: Files::default(),
-            hosts: Vec::new(),
-            hostaddrs: false,
-        }
+        Self { config, ssl_mode: "prefer".to_owned(), files: Files::default(), hosts: Vec::new(), hostaddrs: false }
     }
 
     fn set(&mut self, key: &str, value: &str) -> Result<(), SettingsError> {
@@ -173,8 +160,7 @@ impl Draft {
             }
             "connect_timeout" => {
                 let wanted = seconds(key, value)?;
-                self.config
-                    .connect_timeout(if wanted.is_zero() { CONNECT_TIMEOUT } else { wanted });
+                self.config.connect_timeout(if wanted.is_zero() { CONNECT_TIMEOUT } else { wanted });
             }
             "keepalives" => match value {
                 "0" => {
@@ -196,8 +182,7 @@ impl Draft {
             }
             // libpq: milliseconds, unlike the others.
             "tcp_user_timeout" => {
-                self.config
-                    .tcp_user_timeout(Duration::from_millis(number(key, value)?.into()));
+                self.config.tcp_user_timeout(Duration::from_millis(number(key, value)?.into()));
             }
             _ => {
                 return Err(SettingsError(format!(
@@ -218,20 +203,12 @@ impl Draft {
             "verify-ca" => (SslMode::Require, Check::Chain),
             "verify-full" => (SslMode::Require, Check::ChainAndName),
             other => {
-                return Err(one_of(
-                    "sslmode",
-                    other,
-                    "disable, prefer, require, verify-ca or verify-full",
-                ));
+                return Err(one_of("sslmode", other, "disable, prefer, require, verify-ca or verify-full"));
             }
         };
         if self.hosts.is_empty() && !self.hostaddrs {
             let sockets = Path::new("/var/run/postgresql");
-            self.hosts.push(if sockets.is_dir() {
-                sockets.display().to_string()
-            } else {
-                "localhost".to_owned()
-            });
+            self.hosts.push(if sockets.is_dir() { sockets.display().to_string() } else { "localhost".to_owned() });
         }
         // libpq: sslmode is ignored for Unix sockets.
         let only_sockets = !self.hosts.is_empty() && self.hosts.iter().all(|host| host.starts_with(['/', '@']));
@@ -240,21 +217,12 @@ impl Draft {
             self.config.host(host);
         }
         let tls = MakeRustlsConnect::new(client_config(check, &self.files)?);
-        Ok(Settings {
-            config: self.config,
-            tls,
-            max_connections: 4,
-        })
+        Ok(Settings { config: self.config, tls, max_connections: 4 })
     }
 }
 
 fn list(value: &str) -> Vec<String> {
-    value
-        .split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .map(str::to_owned)
-        .collect()
+    value.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
 fn one_of(key: &str, value: &str, words: &str) -> SettingsError {
@@ -262,9 +230,7 @@ fn one_of(key: &str, value: &str, words: &str) -> SettingsError {
 }
 
 fn number(key: &str, value: &str) -> Result<u32, SettingsError> {
-    value
-        .parse()
-        .map_err(|_| SettingsError(format!("{key} must be a whole number, not \"{value}\"")))
+    value.parse().map_err(|_| SettingsError(format!("{key} must be a whole number, not \"{value}\"")))
 }
 
 fn seconds(key: &str, value: &str) -> Result<Duration, SettingsError> {
@@ -290,34 +256,22 @@ mod tests {
         .unwrap()
         .with_pool(0, "nanomon-test");
         assert_eq!(settings.config.get_password(), Some(&b"outside"[..]));
-        assert_eq!(
-            settings.config.get_hosts(),
-            [Host::Tcp("db1".into()), Host::Tcp("db2".into())]
-        );
+        assert_eq!(settings.config.get_hosts(), [Host::Tcp("db1".into()), Host::Tcp("db2".into())]);
         assert_eq!(settings.config.get_ports(), [5433]);
         assert_eq!(settings.config.get_ssl_mode(), SslMode::Require);
         assert_eq!(settings.config.get_application_name(), Some("nanomon-test"));
         assert_eq!(settings.max_connections, 1);
         assert!(!format!("{settings:?}").contains("outside"));
         assert_eq!(
-            Settings::parse("password=inside host=a", Some(""))
-                .unwrap()
-                .config
-                .get_password(),
+            Settings::parse("password=inside host=a", Some("")).unwrap().config.get_password(),
             Some(&b"inside"[..])
         );
     }
 
     #[test]
     fn sockets_need_no_tls() {
-        for dsn in [
-            "host=/run/pg sslmode=verify-full sslrootcert=system",
-            "postgres://%2Frun%2Fpg/d",
-        ] {
-            assert_eq!(
-                Settings::parse(dsn, None).unwrap().config.get_ssl_mode(),
-                SslMode::Disable
-            );
+        for dsn in ["host=/run/pg sslmode=verify-full sslrootcert=system", "postgres://%2Frun%2Fpg/d"] {
+            assert_eq!(Settings::parse(dsn, None).unwrap().config.get_ssl_mode(), SslMode::Disable);
         }
     }
 
@@ -330,10 +284,7 @@ mod tests {
             ("host=a port=x", "port must be"),
             ("host=a target_session_attrs=standby", "target_session_attrs must be"),
             ("host=a sslcert=/nowhere/c", "sslcert needs sslkey"),
-            (
-                "host=a sslmode=verify-full sslrootcert=/nowhere/r",
-                "sslrootcert \"/nowhere/r\"",
-            ),
+            ("host=a sslmode=verify-full sslrootcert=/nowhere/r", "sslrootcert \"/nowhere/r\""),
             ("host=a sslcert=/nowhere/c sslkey=/nowhere/k", "sslcert \"/nowhere/c\""),
             ("hostaddr=db", "hostaddr must be"),
             ("connect_timeout=soon", "connect_timeout must be"),

@@ -110,9 +110,7 @@ impl Store {
         let epoch = fenced_epoch(&session, lease_epoch).await?;
         session.execute(MAKE, &[&pool_id]).await?;
         let mut changed = session.execute(SETTLE, &[&epoch]).await?;
-        changed += session
-            .execute(MOVE, &[&pool_id, &epoch, &buckets, &runners, &at_once])
-            .await?;
+        changed += session.execute(MOVE, &[&pool_id, &epoch, &buckets, &runners, &at_once]).await?;
         self.shards_end(session, changed, epoch).await
     }
 

@@ -38,20 +38,14 @@ pub(crate) struct Files {
 pub(crate) fn client_config(check: Check, files: &Files) -> Result<ClientConfig, SettingsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match check {
-        Check::Nothing => Arc::new(Lenient {
-            provider: provider.clone(),
-            chain: None,
-        }),
+        Check::Nothing => Arc::new(Lenient { provider: provider.clone(), chain: None }),
         Check::Chain | Check::ChainAndName => {
             let roots = Arc::new(roots(files.root.as_deref())?);
             let webpki = WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
                 .build()
                 .map_err(|error| SettingsError(format!("sslrootcert cannot be used: {error}")))?;
             if check == Check::Chain {
-                Arc::new(Lenient {
-                    provider: provider.clone(),
-                    chain: Some(webpki),
-                })
+                Arc::new(Lenient { provider: provider.clone(), chain: Some(webpki) })
             } else {
                 webpki
             }
@@ -83,11 +77,7 @@ fn certificates(key: &str, file: &str) -> Result<Vec<CertificateDer<'static>>, S
         .map_err(|error| fault(&error))?
         .collect::<Result<_, _>>()
         .map_err(|error| fault(&error))?;
-    if found.is_empty() {
-        Err(fault(&"it holds no certificate"))
-    } else {
-        Ok(found)
-    }
+    if found.is_empty() { Err(fault(&"it holds no certificate")) } else { Ok(found) }
 }
 
 fn roots(file: Option<&str>) -> Result<RootCertStore, SettingsError> {

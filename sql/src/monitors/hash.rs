@@ -64,10 +64,7 @@ mod tests {
         let a = spec_hash(&parse(r#"{"a":{"x":1,"y":[1,2]},"b":"t"}"#));
         assert_eq!(a, spec_hash(&parse(r#"{"b":"t","a":{"y":[1,2],"x":1}}"#)));
         assert_eq!(a.len(), 16);
-        for other in [
-            json!({"a": {"x": 1, "y": [2, 1]}, "b": "t"}),
-            json!({"a": {"x": 1, "y": [1, 2]}, "b": null}),
-        ] {
+        for other in [json!({"a": {"x": 1, "y": [2, 1]}, "b": "t"}), json!({"a": {"x": 1, "y": [1, 2]}, "b": null})] {
             assert_ne!(a, spec_hash(&other));
         }
         let hash = |spec, meta| content_hash(&spec, &json!({}), &meta);

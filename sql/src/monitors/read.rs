@@ -21,12 +21,7 @@ impl Store {
     pub async fn monitor_get(&self, id: MonitorId) -> Result<Option<MonitorRow>> {
         let session = self.session("monitor_get").await?;
         let sql = format!("select {COLUMNS} from monitors m {SERIES} where m.id = $1 and m.tombstoned_at is null");
-        session
-            .query_opt(&sql, &[&id])
-            .await?
-            .as_ref()
-            .map(|row| monitor_row(row, 0))
-            .transpose()
+        session.query_opt(&sql, &[&id]).await?.as_ref().map(|row| monitor_row(row, 0)).transpose()
     }
 
     /// A living monitor by its object name.
@@ -47,12 +42,7 @@ impl Store {
 
     /// Living monitors, ordered by id.
     pub async fn monitor_list(&self, filter: &MonitorFilter) -> Result<Vec<MonitorRow>> {
-        let MonitorFilter {
-            namespaces,
-            group,
-            probe,
-            search,
-        } = filter;
+        let MonitorFilter { namespaces, group, probe, search } = filter;
         let probe = probe.map(nanomon_core::ProbeType::code);
         let session = self.session("monitor_list").await?;
         let sql = format!(
@@ -80,21 +70,13 @@ impl Store {
         let rows = session.query(&sql, &[&since, &buckets]).await?;
         let rev = rows.first().map_or(since, |row| row.get(0));
         let found = rows.iter().filter(|row| row.get::<_, Option<MonitorId>>(1).is_some());
-        Ok(CatalogChanges {
-            rev,
-            monitors: found.map(|row| monitor_row(row, 1)).collect::<Result<_>>()?,
-        })
+        Ok(CatalogChanges { rev, monitors: found.map(|row| monitor_row(row, 1)).collect::<Result<_>>()? })
     }
 
     /// (id, rev) of all living monitors: the full comparison done every 10 minutes.
     pub async fn catalog_revisions(&self) -> Result<Vec<(MonitorId, Revision)>> {
         let session = self.session("catalog_revisions").await?;
-        let rows = session
-            .query(
-                "select id, rev from monitors where tombstoned_at is null order by id",
-                &[],
-            )
-            .await?;
+        let rows = session.query("select id, rev from monitors where tombstoned_at is null order by id", &[]).await?;
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
@@ -121,11 +103,8 @@ impl Store {
 /// Reads [`COLUMNS`] from column `at` on.
 fn monitor_row(row: &Row, at: usize) -> Result<MonitorRow> {
     let source: &str = row.get(at + 5);
-    let source = Source::from_word(source).ok_or_else(|| {
-        StoreError::Schema(format!(
-            "a monitor has the source \"{source}\", unknown to this version"
-        ))
-    })?;
+    let source = Source::from_word(source)
+        .ok_or_else(|| StoreError::Schema(format!("a monitor has the source \"{source}\", unknown to this version")))?;
     let id: MonitorId = row.get(at);
     let tombstoned: bool = row.get(at + 14);
     let series = row
@@ -144,11 +123,7 @@ fn monitor_row(row: &Row, at: usize) -> Result<MonitorRow> {
         source,
         spec: row.get(at + 6),
         meta: row.get(at + 7),
-        def: if tombstoned {
-            None
-        } else {
-            read_def(id, row.get(at + 8))
-        },
+        def: if tombstoned { None } else { read_def(id, row.get(at + 8)) },
         generation: row.get(at + 9),
         activated_at: row.get(at + 10),
         bucket: row.get(at + 11),

@@ -63,12 +63,7 @@ struct Line {
 /// the lock of `heads` and has changed the rows; `now` is PostgreSQL's whole second.
 pub(crate) async fn series_sync(session: &Session, monitors: &[MonitorId], now: Slot, gone: ClosedBy) -> Result<()> {
     session.execute(STATES_MAKE, &[&monitors]).await?;
-    let lines: Vec<Line> = session
-        .query(STATES_LOCK, &[&monitors])
-        .await?
-        .iter()
-        .map(line)
-        .collect();
+    let lines: Vec<Line> = session.query(STATES_LOCK, &[&monitors]).await?.iter().map(line).collect();
     let mut schedule = Columns::default();
     let mut copies = Columns::default();
     for line in &lines {
@@ -77,9 +72,7 @@ pub(crate) async fn series_sync(session: &Session, monitors: &[MonitorId], now: 
         let from = match line.before {
             Some((from, old)) if old == plan => from,
             // Newer than each folded slot, so that no stored result changes its weight.
-            before => now
-                .max(line.last_slot.map_or(now, |last| last + 1))
-                .max(before.map_or(now, |(from, _)| from)),
+            before => now.max(line.last_slot.map_or(now, |last| last + 1)).max(before.map_or(now, |(from, _)| from)),
         };
         if old != Some(plan) {
             schedule.push(line, from);
@@ -91,18 +84,7 @@ pub(crate) async fn series_sync(session: &Session, monitors: &[MonitorId], now: 
     if !schedule.series.is_empty() {
         let c = &schedule;
         session
-            .execute(
-                SCHEDULE_ADD,
-                &[
-                    &c.series,
-                    &c.from,
-                    &c.interval,
-                    &c.phase,
-                    &c.failures,
-                    &c.successes,
-                    &c.active,
-                ],
-            )
+            .execute(SCHEDULE_ADD, &[&c.series, &c.from, &c.interval, &c.phase, &c.failures, &c.successes, &c.active])
             .await?;
     }
     if !copies.series.is_empty() {
@@ -110,16 +92,7 @@ pub(crate) async fn series_sync(session: &Session, monitors: &[MonitorId], now: 
         session
             .execute(
                 STATES_COPY,
-                &[
-                    &c.series,
-                    &c.from,
-                    &c.interval,
-                    &c.failures,
-                    &c.successes,
-                    &c.active,
-                    &c.live,
-                    &c.cleared,
-                ],
+                &[&c.series, &c.from, &c.interval, &c.failures, &c.successes, &c.active, &c.live, &c.cleared],
             )
             .await?;
     }
@@ -128,14 +101,9 @@ pub(crate) async fn series_sync(session: &Session, monitors: &[MonitorId], now: 
     let (running, ended): (Vec<_>, Vec<_>) = monitors.iter().copied().partition(|&id| runs(id));
     health::end(session, &ended, now, gone).await?;
     // A pool may have left that was the only one down, or come back.
-    let moved = |id: MonitorId| {
-        lines
-            .iter()
-            .any(|line| line.monitor_id == id && line.live != line.was_live)
-    };
+    let moved = |id: MonitorId| lines.iter().any(|line| line.monitor_id == id && line.live != line.was_live);
     let changed: Vec<MonitorId> = running.into_iter().filter(|&id| moved(id)).collect();
-    health::evaluate(session, &changed, &[], now).await?;
-    Ok(())
+    health::decide_and_write(session, &changed, &[], now).await
 }
 
 fn line(row: &Row) -> Line {
@@ -185,13 +153,7 @@ struct Columns {
 
 impl Columns {
     fn push(&mut self, line: &Line, from: Slot) {
-        let Plan {
-            interval_ms,
-            phase_ms,
-            failures,
-            successes,
-            active,
-        } = line.plan;
+        let Plan { interval_ms, phase_ms, failures, successes, active } = line.plan;
         self.series.push(line.series_id);
         self.from.push(from);
         self.interval.push(interval_ms);

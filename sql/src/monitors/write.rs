@@ -136,14 +136,7 @@ impl<'a> Prepared<'a> {
     }
 
     fn is_stored_as(&self, old: &Existing) -> bool {
-        let Existing {
-            uid,
-            source,
-            generation,
-            tombstoned,
-            content_hash,
-            ..
-        } = old;
+        let Existing { uid, source, generation, tombstoned, content_hash, .. } = old;
         !tombstoned
             && *uid == self.write.uid
             && source == self.write.source.as_str()
@@ -167,10 +160,7 @@ impl Store {
     /// Draws an id for a monitor to be made.
     pub async fn monitor_id_draw(&self) -> Result<MonitorId> {
         let session = self.session("monitor_id_draw").await?;
-        Ok(session
-            .query_one("select nextval('monitor_ids')::int4", &[])
-            .await?
-            .get(0))
+        Ok(session.query_one("select nextval('monitor_ids')::int4", &[]).await?.get(0))
     }
 
     /// Writes up to 500 definitions of one installation in one transaction and one revision; unchanged ones cost nothing and
@@ -184,9 +174,7 @@ impl Store {
         writes: &[MonitorWrite],
     ) -> Result<Vec<Written>> {
         if writes.len() > BATCH_MAX {
-            return Err(StoreError::Statement(
-                format!("at most {BATCH_MAX} definitions in a batch").into(),
-            ));
+            return Err(StoreError::Statement(format!("at most {BATCH_MAX} definitions in a batch").into()));
         }
         let mut last: HashMap<(&str, &str), usize> = HashMap::new();
         for (index, write) in writes.iter().enumerate() {
@@ -194,20 +182,14 @@ impl Store {
         }
         let mut chosen: Vec<usize> = last.values().copied().collect();
         chosen.sort_unstable();
-        let prepared: Vec<Prepared<'_>> = chosen
-            .iter()
-            .map(|&index| Prepared::new(&writes[index]))
-            .collect::<Result<_>>()?;
+        let prepared: Vec<Prepared<'_>> =
+            chosen.iter().map(|&index| Prepared::new(&writes[index])).collect::<Result<_>>()?;
         let session = self.session("monitor_write_batch").await?;
         // Without a lock first: a restart finds thousands of unchanged rows.
         let existing = read_existing(&session, installation, &prepared).await?;
         let unchanged = |p: &Prepared<'_>| existing.get(&key(p.write)).is_some_and(|old| p.is_stored_as(old));
         let written = if prepared.iter().all(unchanged) {
-            prepared
-                .iter()
-                .filter_map(|p| existing.get(&key(p.write)))
-                .map(unchanged_row)
-                .collect()
+            prepared.iter().filter_map(|p| existing.get(&key(p.write))).map(unchanged_row).collect()
         } else {
             let written = write_changed(&session, installation, fence, &prepared).await?;
             drop(session);
@@ -217,10 +199,7 @@ impl Store {
             written
         };
         let by_index: HashMap<usize, Written> = chosen.into_iter().zip(written).collect();
-        Ok(writes
-            .iter()
-            .map(|write| by_index[&last[&(write.namespace.as_str(), write.name.as_str())]])
-            .collect())
+        Ok(writes.iter().map(|write| by_index[&last[&(write.namespace.as_str(), write.name.as_str())]]).collect())
     }
 
     /// Tombstones these monitors (unknown or tombstoned ids are ignored); answers how many were living.
@@ -252,23 +231,14 @@ impl Store {
     pub async fn pool_list(&self) -> Result<Vec<super::PoolRow>> {
         let session = self.session("pool_list").await?;
         let rows = session.query("select id, name from pools order by id", &[]).await?;
-        Ok(rows
-            .iter()
-            .map(|row| super::PoolRow {
-                id: row.get(0),
-                name: row.get(1),
-            })
-            .collect())
+        Ok(rows.iter().map(|row| super::PoolRow { id: row.get(0), name: row.get(1) }).collect())
     }
 
     /// The pool of this name, made if absent.
     pub async fn pool_ensure(&self, name: &str) -> Result<PoolId> {
         let session = self.session("pool_ensure").await?;
         let pools = pools_ensure(&session, &[name]).await?;
-        pools
-            .get(name)
-            .copied()
-            .ok_or_else(|| StoreError::Retry("the pool was removed meanwhile".into()))
+        pools.get(name).copied().ok_or_else(|| StoreError::Retry("the pool was removed meanwhile".into()))
     }
 }
 
@@ -277,21 +247,14 @@ fn key(write: &MonitorWrite) -> (String, String) {
 }
 
 fn unchanged_row(old: &Existing) -> Written {
-    Written {
-        id: old.id,
-        change: Change::Unchanged,
-        rev: old.rev,
-    }
+    Written { id: old.id, change: Change::Unchanged, rev: old.rev }
 }
 
 async fn read_existing(session: &Session, installation: &str, prepared: &[Prepared<'_>]) -> Result<ByName<Existing>> {
     let namespaces: Vec<&str> = prepared.iter().map(|p| p.write.namespace.as_str()).collect();
     let names: Vec<&str> = prepared.iter().map(|p| p.write.name.as_str()).collect();
     let rows = session.query(EXISTING, &[&installation, &namespaces, &names]).await?;
-    Ok(rows
-        .iter()
-        .map(|row| ((row.get(1), row.get(2)), existing_row(row)))
-        .collect())
+    Ok(rows.iter().map(|row| ((row.get(1), row.get(2)), existing_row(row))).collect())
 }
 
 fn existing_row(row: &Row) -> Existing {
@@ -331,18 +294,12 @@ async fn write_changed(
             Some(old) if old.tombstoned => (old.id, Change::Revived),
             Some(old) => (old.id, Change::Updated),
             None => {
-                let id = fresh
-                    .next()
-                    .ok_or_else(|| StoreError::Statement("too few ids were drawn".into()))?;
+                let id = fresh.next().ok_or_else(|| StoreError::Statement("too few ids were drawn".into()))?;
                 (id, Change::Created)
             }
         };
         columns.push(id, p, p.activated_at(old, catalog.now));
-        written.push(Written {
-            id,
-            change,
-            rev: catalog.rev,
-        });
+        written.push(Written { id, change, rev: catalog.rev });
     }
     if columns.ids.is_empty() {
         session.rollback().await?;
@@ -361,11 +318,8 @@ async fn fresh_ids(
     prepared: &[Prepared<'_>],
     existing: &ByName<Existing>,
 ) -> Result<Vec<MonitorId>> {
-    let wanted: Vec<Option<MonitorId>> = prepared
-        .iter()
-        .filter(|p| !existing.contains_key(&key(p.write)))
-        .map(|p| p.write.id)
-        .collect();
+    let wanted: Vec<Option<MonitorId>> =
+        prepared.iter().filter(|p| !existing.contains_key(&key(p.write))).map(|p| p.write.id).collect();
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
@@ -376,15 +330,8 @@ async fn fresh_ids(
     let mut usable = |id: MonitorId| id > 0 && i64::from(id) <= drawn && used.insert(id);
     let chosen: Vec<Option<MonitorId>> = wanted.into_iter().map(|id| id.filter(|&id| usable(id))).collect();
     let missing = chosen.iter().filter(|id| id.is_none()).count() as i32;
-    let mut drawn = session
-        .query(IDS_DRAW, &[&missing])
-        .await?
-        .into_iter()
-        .map(|row| row.get(0));
-    Ok(chosen
-        .into_iter()
-        .filter_map(|id| id.or_else(|| drawn.next()))
-        .collect())
+    let mut drawn = session.query(IDS_DRAW, &[&missing]).await?.into_iter().map(|row| row.get(0));
+    Ok(chosen.into_iter().filter_map(|id| id.or_else(|| drawn.next())).collect())
 }
 
 async fn pools_ensure(session: &Session, names: &[&str]) -> Result<HashMap<String, PoolId>> {
@@ -401,11 +348,7 @@ async fn pools_ensure(session: &Session, names: &[&str]) -> Result<HashMap<Strin
 }
 
 async fn write_series(session: &Session, columns: &Columns<'_>) -> Result<()> {
-    let names: BTreeSet<&str> = columns
-        .pools
-        .iter()
-        .flat_map(|pools| pools.iter().map(String::as_str))
-        .collect();
+    let names: BTreeSet<&str> = columns.pools.iter().flat_map(|pools| pools.iter().map(String::as_str)).collect();
     let pools = pools_ensure(session, &names.into_iter().collect::<Vec<_>>()).await?;
     let (mut monitors, mut pool_ids) = (Vec::new(), Vec::new());
     for (&id, names) in columns.ids.iter().zip(&columns.pools) {
@@ -415,9 +358,7 @@ async fn write_series(session: &Session, columns: &Columns<'_>) -> Result<()> {
         }
     }
     session.execute(SERIES_ADD, &[&monitors, &pool_ids]).await?;
-    session
-        .execute(SERIES_RETIRE, &[&columns.ids, &monitors, &pool_ids])
-        .await?;
+    session.execute(SERIES_RETIRE, &[&columns.ids, &monitors, &pool_ids]).await?;
     Ok(())
 }
 
@@ -449,17 +390,7 @@ struct Columns<'a> {
 
 impl<'a> Columns<'a> {
     fn push(&mut self, id: MonitorId, p: &'a Prepared<'a>, activated_at: Slot) {
-        let MonitorWrite {
-            id: _,
-            uid,
-            namespace,
-            name,
-            source,
-            spec,
-            def,
-            generation,
-            meta,
-        } = p.write;
+        let MonitorWrite { id: _, uid, namespace, name, source, spec, def, generation, meta } = p.write;
         self.ids.push(id);
         self.uids.push(*uid);
         self.namespaces.push(namespace);

@@ -11,11 +11,7 @@ use crate::support::{INSTALLATION, connect, def, fixture, put, put_id, store, wr
 
 #[tokio::test]
 async fn several_processes_migrate_at_once_and_a_newer_schema_is_refused() {
-    let dsn = nanomon_testkit::postgres::Postgres::shared()
-        .await
-        .create_dsn()
-        .await
-        .unwrap();
+    let dsn = nanomon_testkit::postgres::Postgres::shared().await.create_dsn().await.unwrap();
     let stores: Vec<Store> = (0..6).map(|_| connect(&dsn)).collect();
     assert!(matches!(stores[0].schema_check().await, Err(StoreError::Schema(text)) if text.contains("migrate")));
     let runs = futures::future::join_all(stores.iter().map(Store::migrate)).await;
@@ -25,14 +21,10 @@ async fn several_processes_migrate_at_once_and_a_newer_schema_is_refused() {
     stores[0].schema_check().await.unwrap();
     let sql = nanomon_testkit::postgres::connect(&dsn).await.unwrap();
     let bump = |version: i32| format!("insert into schema_versions (version, name) values ({version}, 'later')");
-    sql.batch_execute(&bump(nanomon_sql::migrate::VERSION + 1))
-        .await
-        .unwrap();
+    sql.batch_execute(&bump(nanomon_sql::migrate::VERSION + 1)).await.unwrap();
     stores[0].schema_check().await.unwrap();
     stores[0].migrate().await.unwrap();
-    sql.batch_execute(&bump(nanomon_sql::migrate::VERSION + 2))
-        .await
-        .unwrap();
+    sql.batch_execute(&bump(nanomon_sql::migrate::VERSION + 2)).await.unwrap();
     assert!(matches!(stores[0].schema_check().await, Err(StoreError::Schema(_))));
     assert!(matches!(stores[0].migrate().await, Err(StoreError::Schema(_))));
 }
@@ -44,21 +36,10 @@ async fn a_definition_is_created_changed_left_alone_deleted_and_revived() {
     assert_eq!((created.change, created.rev), (Change::Created, 1));
     let row = store.monitor_get(created.id).await.unwrap().unwrap();
     assert_eq!(row.def, Some(def("a", 10)));
-    assert_eq!(
-        (row.namespace.as_str(), row.name.as_str(), row.source),
-        ("shop", "a", Source::Kubernetes)
-    );
+    assert_eq!((row.namespace.as_str(), row.name.as_str(), row.source), ("shop", "a", Source::Kubernetes));
     assert_eq!(row.series.len(), 1);
     assert_eq!(row.bucket, slot::bucket(slot::hash(row.uid.as_bytes())) as i16);
-    assert_eq!(
-        store
-            .monitor_get_by_name(INSTALLATION, "shop", "a")
-            .await
-            .unwrap()
-            .unwrap()
-            .id,
-        created.id
-    );
+    assert_eq!(store.monitor_get_by_name(INSTALLATION, "shop", "a").await.unwrap().unwrap().id, created.id);
 
     let same = put(&store, "a", def("a", 10)).await;
     assert_eq!((same.id, same.change, same.rev), (created.id, Change::Unchanged, 1));
@@ -69,37 +50,16 @@ async fn a_definition_is_created_changed_left_alone_deleted_and_revived() {
     renamed.display_name = "Shop".to_owned();
     let mut relabelled = write("a", renamed.clone());
     relabelled.meta = json!({"labels": {"team": "x"}});
-    let changed = store
-        .monitor_write_batch(INSTALLATION, None, &[relabelled])
-        .await
-        .unwrap()[0];
-    assert_eq!(
-        (changed.id, changed.change, changed.rev),
-        (created.id, Change::Updated, 2)
-    );
+    let changed = store.monitor_write_batch(INSTALLATION, None, &[relabelled]).await.unwrap()[0];
+    assert_eq!((changed.id, changed.change, changed.rev), (created.id, Change::Updated, 2));
     let after = store.monitor_get(created.id).await.unwrap().unwrap();
-    assert_eq!(
-        (after.activated_at, after.meta["labels"]["team"].as_str()),
-        (row.activated_at, Some("x"))
-    );
+    assert_eq!((after.activated_at, after.meta["labels"]["team"].as_str()), (row.activated_at, Some("x")));
     put(&store, "a", def("a", 20)).await;
     let faster = store.monitor_get(created.id).await.unwrap().unwrap();
     assert!(faster.activated_at > row.activated_at);
 
-    assert_eq!(
-        store
-            .monitor_tombstone_batch(INSTALLATION, None, &[created.id, 999])
-            .await
-            .unwrap(),
-        1
-    );
-    assert_eq!(
-        store
-            .monitor_tombstone_batch(INSTALLATION, None, &[created.id])
-            .await
-            .unwrap(),
-        0
-    );
+    assert_eq!(store.monitor_tombstone_batch(INSTALLATION, None, &[created.id, 999]).await.unwrap(), 1);
+    assert_eq!(store.monitor_tombstone_batch(INSTALLATION, None, &[created.id]).await.unwrap(), 0);
     assert!(store.monitor_get(created.id).await.unwrap().is_none());
     assert!(store.monitor_list(&MonitorFilter::default()).await.unwrap().is_empty());
     let changes = store.catalog_changes(faster.rev, None).await.unwrap();
@@ -126,10 +86,7 @@ async fn drawn_ids_are_used_and_others_are_not() {
     same.id = Some(drawn);
     let mut invented = write("c", def("c", 10));
     invented.id = Some(i32::MAX);
-    let written = store
-        .monitor_write_batch(INSTALLATION, None, &[wanted, same, invented])
-        .await
-        .unwrap();
+    let written = store.monitor_write_batch(INSTALLATION, None, &[wanted, same, invented]).await.unwrap();
     let ids: Vec<i32> = written.iter().map(|w| w.id).collect();
     assert_eq!(ids, [drawn, drawn + 1, drawn + 2]);
 }
@@ -167,10 +124,7 @@ async fn pools_make_and_retire_series_and_every_change_has_its_schedule_row() {
     assert_eq!(rows.len(), 2);
     let phase = slot::phase_ms(slot::hash(back.uid.as_bytes()), 10_000) as i32;
     for row in rows {
-        assert_eq!(
-            (row.get::<_, i32>(0), row.get::<_, i32>(1), row.get::<_, bool>(2)),
-            (10_000, phase, true)
-        );
+        assert_eq!((row.get::<_, i32>(0), row.get::<_, i32>(1), row.get::<_, bool>(2)), (10_000, phase, true));
     }
 }
 
@@ -178,24 +132,15 @@ async fn pools_make_and_retire_series_and_every_change_has_its_schedule_row() {
 async fn an_old_leader_changes_nothing() {
     let store = store().await;
     let old = store.operator_epoch_take().await.unwrap();
-    let id = store
-        .monitor_write_batch(INSTALLATION, Some(old), &[write("a", def("a", 10))])
-        .await
-        .unwrap()[0]
-        .id;
+    let id = store.monitor_write_batch(INSTALLATION, Some(old), &[write("a", def("a", 10))]).await.unwrap()[0].id;
     let new = store.operator_epoch_take().await.unwrap();
     assert!(new > old);
-    let late = store
-        .monitor_write_batch(INSTALLATION, Some(old), &[write("a", def("a", 30))])
-        .await;
+    let late = store.monitor_write_batch(INSTALLATION, Some(old), &[write("a", def("a", 30))]).await;
     assert!(matches!(late, Err(StoreError::Fenced)), "{late:?}");
     let late = store.monitor_tombstone_batch(INSTALLATION, Some(old), &[id]).await;
     assert!(matches!(late, Err(StoreError::Fenced)), "{late:?}");
     assert_eq!(store.heads_read().await.unwrap().catalog_rev, 1);
-    store
-        .monitor_write_batch(INSTALLATION, Some(new), &[write("a", def("a", 30))])
-        .await
-        .unwrap();
+    store.monitor_write_batch(INSTALLATION, Some(new), &[write("a", def("a", 30))]).await.unwrap();
 }
 
 #[tokio::test]
@@ -203,9 +148,7 @@ async fn bad_text_is_a_data_error_and_leaves_nothing() {
     let store = store().await;
     let mut bad = write("bad", def("bad", 10));
     bad.def.display_name = "a\0b".to_owned();
-    let result = store
-        .monitor_write_batch(INSTALLATION, None, &[write("good", def("good", 10)), bad])
-        .await;
+    let result = store.monitor_write_batch(INSTALLATION, None, &[write("good", def("good", 10)), bad]).await;
     assert!(matches!(result, Err(StoreError::Data(_))), "{result:?}");
     assert!(store.monitor_list(&MonitorFilter::default()).await.unwrap().is_empty());
     store.ping().await.unwrap();
@@ -221,53 +164,21 @@ async fn filters_narrow_the_list() {
     beta.def.display_name = "100% Shop".to_owned();
     store.monitor_write_batch(INSTALLATION, None, &[beta]).await.unwrap();
     let names = async |filter: MonitorFilter| -> Vec<String> {
-        store
-            .monitor_list(&filter)
-            .await
-            .unwrap()
-            .into_iter()
-            .map(|row| row.name)
-            .collect()
+        store.monitor_list(&filter).await.unwrap().into_iter().map(|row| row.name).collect()
     };
-    let search = |text: &str| MonitorFilter {
-        search: Some(text.to_owned()),
-        ..MonitorFilter::default()
-    };
+    let search = |text: &str| MonitorFilter { search: Some(text.to_owned()), ..MonitorFilter::default() };
     assert_eq!(names(search("0% sHOP")).await, ["beta"]);
     assert_eq!(names(search("127.0.0.1:9/AL")).await, ["alpha"]);
     assert_eq!(names(search("_")).await, Vec::<String>::new());
-    assert_eq!(
-        names(MonitorFilter {
-            group: Some("web".into()),
-            ..Default::default()
-        })
-        .await,
-        ["beta"]
-    );
-    assert_eq!(
-        names(MonitorFilter {
-            namespaces: Some(vec!["shop".into()]),
-            ..Default::default()
-        })
-        .await,
-        ["alpha"]
-    );
-    assert_eq!(
-        names(MonitorFilter {
-            namespaces: Some(vec![]),
-            ..Default::default()
-        })
-        .await,
-        Vec::<String>::new()
-    );
+    assert_eq!(names(MonitorFilter { group: Some("web".into()), ..Default::default() }).await, ["beta"]);
+    assert_eq!(names(MonitorFilter { namespaces: Some(vec!["shop".into()]), ..Default::default() }).await, ["alpha"]);
+    assert_eq!(names(MonitorFilter { namespaces: Some(vec![]), ..Default::default() }).await, Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn ten_thousand_definitions_take_seconds_and_nothing_when_unchanged() {
     let f = fixture().await;
-    let writes: Vec<_> = (0..10_000)
-        .map(|n| write(&format!("m{n:05}"), def(&format!("m{n:05}"), 10)))
-        .collect();
+    let writes: Vec<_> = (0..10_000).map(|n| write(&format!("m{n:05}"), def(&format!("m{n:05}"), 10))).collect();
     let started = Instant::now();
     for batch in writes.chunks(500) {
         f.store.monitor_write_batch(INSTALLATION, None, batch).await.unwrap();

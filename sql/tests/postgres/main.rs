@@ -2,4 +2,5 @@
 
 mod definitions;
 mod membership;
+mod results;
 mod support;

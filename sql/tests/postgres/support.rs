@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use nanomon_core::MonitorDef;
 use nanomon_core::monitor::{HttpTarget, Target};
+use nanomon_core::status::Phases;
+use nanomon_core::{MonitorDef, Reason, Status, Verdict};
 use nanomon_sql::monitors::{MonitorWrite, Source, Written};
-use nanomon_sql::{MonitorId, Settings, Store};
+use nanomon_sql::results::NewResult;
+use nanomon_sql::{MonitorId, SeriesId, Settings, Slot, Store};
 use nanomon_testkit::postgres::Postgres;
 use serde_json::json;
 use uuid::Uuid;
@@ -82,13 +84,35 @@ pub fn write(name: &str, def: MonitorDef) -> MonitorWrite {
 
 /// Writes one definition.
 pub async fn put(store: &Store, name: &str, def: MonitorDef) -> Written {
-    store
-        .monitor_write_batch(INSTALLATION, None, &[write(name, def)])
-        .await
-        .unwrap()[0]
+    store.monitor_write_batch(INSTALLATION, None, &[write(name, def)]).await.unwrap()[0]
 }
 
 /// Writes one definition and answers its id.
 pub async fn put_id(store: &Store, name: &str, interval_s: u64) -> MonitorId {
     put(store, name, def(name, interval_s)).await.id
+}
+
+/// The one series of a monitor.
+pub async fn series_of(store: &Store, id: MonitorId) -> SeriesId {
+    store.monitor_get(id).await.unwrap().unwrap().series[0].id
+}
+
+/// An OK result.
+pub fn ok(series_id: SeriesId, slot: Slot) -> NewResult {
+    result(series_id, slot, Status::Ok)
+}
+
+/// A result with this status.
+pub fn result(series_id: SeriesId, slot: Slot, status: Status) -> NewResult {
+    NewResult {
+        series_id,
+        slot,
+        verdict: Verdict::new(status),
+        reason: if status == Status::Ok { Reason::Ok } else { Reason::ConnectRefused },
+        value: Some(1.5),
+        start_ms: 7,
+        runner_id: 1,
+        phases: Phases::default(),
+        outputs: vec![],
+    }
 }
