@@ -42,6 +42,7 @@ pub struct Batch {
 
 impl Batch {
     /// Splits off the second half.
+    #[must_use]
     pub fn halve(&mut self) -> Batch {
         let middle = self.rows.len() / 2;
         Batch { rows: self.rows.split_off(middle), meters: self.meters.split_off(middle) }

@@ -43,7 +43,7 @@ impl MetricsHandle {
     pub fn pieces(&self, form: Exposition) -> Pieces {
         let series = self.registry.list();
         let named = self.named && series.len() <= NAMED_MAX;
-        let named = named.then(|| named::group(&series)).unwrap_or_default();
+        let named = if named { named::group(&series) } else { Vec::new() };
         Pieces { handle: self.clone(), form, series, named, step: 0, at: 0 }
     }
 

@@ -70,7 +70,7 @@ mod tests {
             }
         }
         assert_eq!(started, 2_000);
-        pacer.refill(now + Duration::from_secs(3_600));
+        pacer.refill(now + Duration::from_hours(1));
         let mut burst = 0;
         while pacer.may_start() {
             pacer.started();

@@ -30,7 +30,7 @@ const DRAIN_FACTOR: f64 = 10.0;
 /// But at least at this many rows a second.
 const DRAIN_ROWS_MIN: f64 = 2_000.0;
 /// Acknowledged results that are sent again after a reconnect, which heals an asynchronous failover.
-const RESEND_FOR: Duration = Duration::from_secs(60);
+const RESEND_FOR: Duration = Duration::from_mins(1);
 /// Bytes that these may take.
 const RESEND_BYTES: usize = 16 << 20;
 const BACKOFF_MIN: Duration = Duration::from_millis(50);

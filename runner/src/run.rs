@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use nanomon_sql::{Store, StoreError};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::buffer::Buffer;
 use crate::catalog::{Catalog, CatalogParts};
@@ -85,11 +86,14 @@ pub async fn run(
     let give_up = CancellationToken::new();
     let recorder =
         Recorder::new(store.clone(), buffer.clone(), stats.clone(), metrics.histograms.clone(), reconnected.clone());
-    let recorder = tokio::spawn(recorder.run(recorder_stop.clone(), give_up.clone()));
+    // Whoever drops this future ends all of it at once, as a kill would.
+    let recorder = AbortOnDropHandle::new(tokio::spawn(recorder.run(recorder_stop.clone(), give_up.clone())));
 
     // The dealer goes last: it may be the one that deals our own shards to others.
     let dealer_stop = CancellationToken::new();
-    let dealer = dealer.map(|dealer| tokio::spawn(nanomon_dealer::run(store.clone(), dealer, dealer_stop.clone())));
+    let dealer = dealer.map(|dealer| {
+        AbortOnDropHandle::new(tokio::spawn(nanomon_dealer::run(store.clone(), dealer, dealer_stop.clone())))
+    });
 
     let requests = Requests::new(store.clone(), pool_id, runner_id, identity, compiler.clone(), commands.clone());
     let catalog = Catalog::new(CatalogParts {

@@ -68,7 +68,7 @@ impl Stalls {
     pub fn spoiled(&self, since: Mark, now: Instant) -> bool {
         let mut state = self.lock();
         state.note(now);
-        let held_up = state.total - since.total;
+        let held_up = state.total.saturating_sub(since.total);
         state.last_long_end.is_some_and(|end| end > since.at)
             || (held_up > SPOILS && held_up > now.saturating_duration_since(since.at) / SPOILED_PART)
     }

@@ -30,7 +30,7 @@ const BEAT_MIN: Duration = Duration::from_millis(200);
 /// While leaving, the map is looked at this often.
 const DRAIN_BEAT: Duration = Duration::from_millis(500);
 /// Time between two comparisons of all revisions.
-const COMPARE: Duration = Duration::from_secs(600);
+const COMPARE: Duration = Duration::from_mins(10);
 /// A heartbeat that takes longer has failed.
 const BEAT_PATIENCE: Duration = Duration::from_secs(5);
 /// Results that wait longer than this are a backlog (seconds).

@@ -157,13 +157,10 @@ pub(crate) async fn run_once(context: &RunContext, work: &Arc<Work>) -> Finished
 async fn run_any<W: HasWork>(context: &RunContext, holder: &Arc<W>) -> Finished {
     let mark = context.stalls.mark(Instant::now());
     let work = holder.work();
-    let outcome = match AssertUnwindSafe(async { work.run.run().await }).catch_unwind().await {
-        Ok(outcome) => outcome,
-        Err(_) => {
-            context.stats.probe.panics.inc();
-            Outcome::failed(Reason::Internal)
-        }
-    };
+    let outcome = AssertUnwindSafe(async { work.run.run().await }).catch_unwind().await.unwrap_or_else(|_| {
+        context.stats.probe.panics.inc();
+        Outcome::failed(Reason::Internal)
+    });
     let finished = judge(holder, outcome).await;
     set_aside_if_stalled(context, mark, finished)
 }

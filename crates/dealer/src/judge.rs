@@ -75,11 +75,12 @@ mod tests {
     fn ready(start: Instant) -> (Judge, Instant) {
         let mut judge = Judge::default();
         let mut now = start;
-        for _ in 0..=6 {
-            judge.read(now);
+        judge.read(now);
+        for _ in 0..6 {
             now += S;
+            judge.read(now);
         }
-        (judge, now - S)
+        (judge, now)
     }
 
     #[test]

@@ -17,9 +17,9 @@ const RENEW: Duration = Duration::from_secs(2);
 /// Rates are looked at this often where several runners could share them.
 const REBALANCE: Duration = Duration::from_secs(30);
 /// Partitions and retention are seen to this often.
-const MAINTAIN: Duration = Duration::from_secs(3600);
+const MAINTAIN: Duration = Duration::from_hours(1);
 /// And this soon after that failed.
-const MAINTAIN_AGAIN: Duration = Duration::from_secs(60);
+const MAINTAIN_AGAIN: Duration = Duration::from_mins(1);
 
 /// A competitor for the lease.
 pub(crate) struct Dealer {

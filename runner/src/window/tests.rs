@@ -73,12 +73,10 @@ proptest! {
         for event in events {
             match event {
                 Event::Name if map.next.is_none() && map.owner == Some(A) => map.next = Some(B),
-                Event::Name => {}
                 // The new owner cuts only after it has loaded the definitions, 3 s ahead.
                 Event::Cut if loaded && needs_cut(&map, B) => map.cut_at_ms = Some(now + 3_000),
-                Event::Cut => {}
                 Event::Settle if map.cut_at_ms.is_some_and(|cut| cut <= now) => map = row(Some(B), None, None),
-                Event::Settle => {}
+                Event::Name | Event::Cut | Event::Settle => {}
                 Event::PollA if blind && map.cut_at_ms.is_some() => {}
                 Event::PollA => a = window_of(&map, A, a),
                 Event::PollB => {
@@ -90,7 +88,7 @@ proptest! {
                     // Both see a cut before it passes, unless the old owner is cut off.
                     if map.cut_at_ms.is_some_and(|cut| cut < end) {
                         b = window_of(&map, B, b);
-                        if !blind { a = window_of(&map, A, a) } else { cut_seen = false }
+                        if blind { cut_seen = false } else { a = window_of(&map, A, a) }
                     }
                     let mut slot = schedule.next_at_or_after(now);
                     while slot < end {
