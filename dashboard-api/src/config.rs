@@ -70,10 +70,7 @@ impl ApiConfig {
             installation: "standalone".to_owned(),
             allowed_hosts: Vec::new(),
             cors_origins: Vec::new(),
-            auth: AuthSettings {
-                tenant: "common".to_owned(),
-                ..AuthSettings::default()
-            },
+            auth: AuthSettings { tenant: "common".to_owned(), ..AuthSettings::default() },
             api_endpoint: "/api".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             build_info: String::new(),
@@ -118,10 +115,7 @@ pub struct ConfigError(pub String);
 impl ApiConfig {
     /// Refuses settings that would be ignored silently.
     pub fn check(&self) -> Result<(), ConfigError> {
-        for (name, value) in [
-            ("AUTH_CLIENT_ID", &self.auth.client_id),
-            ("AUTH_ISSUER", &self.auth.issuer),
-        ] {
+        for (name, value) in [("AUTH_CLIENT_ID", &self.auth.client_id), ("AUTH_ISSUER", &self.auth.issuer)] {
             if !value.is_empty() {
                 return Err(ConfigError(format!(
                     "{name} is set, but this version cannot verify access tokens yet; unset it, or everybody could write \
@@ -141,14 +135,8 @@ impl ApiConfig {
         }
         for host in &self.allowed_hosts {
             let name = host.strip_prefix('.').unwrap_or(host);
-            if name.is_empty()
-                || !name
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
-            {
-                return Err(ConfigError(format!(
-                    "ALLOWED_HOSTS holds {host:?}, which is no host name"
-                )));
+            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')) {
+                return Err(ConfigError(format!("ALLOWED_HOSTS holds {host:?}, which is no host name")));
             }
         }
         Ok(())

@@ -87,22 +87,14 @@ pub fn read_monitor(body: &Value, current: Option<Current<'_>>) -> ApiResult<Mon
     } else {
         read_both(fields, current)?
     };
-    Ok(MonitorInput {
-        definition,
-        namespace,
-        object_name,
-        labels,
-    })
+    Ok(MonitorInput { definition, namespace, object_name, labels })
 }
 
 fn read_form(fields: &Map<String, Value>, current: Option<Current<'_>>) -> ApiResult<Definition> {
     let form = parse_form(fields)?;
     let converted =
         legacy::to_spec(&form, current.map(|current| current.spec)).map_err(|fault| form_refused(&fault))?;
-    Ok(Definition {
-        spec: converted.spec,
-        def: converted.def,
-    })
+    Ok(Definition { spec: converted.spec, def: converted.def })
 }
 
 fn form_refused(fault: &LegacyError) -> ApiError {
@@ -125,17 +117,11 @@ fn form_refused(fault: &LegacyError) -> ApiError {
 fn parse_form(fields: &Map<String, Value>) -> ApiResult<LegacyMonitor> {
     let mut faults = Vec::new();
     for field in ["name", "type", "interval", "target", "rule", "group"] {
-        if fields
-            .get(field)
-            .is_some_and(|value| !value.is_string() && !value.is_null())
-        {
+        if fields.get(field).is_some_and(|value| !value.is_string() && !value.is_null()) {
             faults.push(FieldProblem::new(field, format!("{field} must be a text")));
         }
     }
-    if fields
-        .get("enabled")
-        .is_some_and(|value| !value.is_boolean() && !value.is_null())
-    {
+    if fields.get("enabled").is_some_and(|value| !value.is_boolean() && !value.is_null()) {
         faults.push(FieldProblem::new("enabled", "enabled must be true or false"));
     }
     match fields.get("properties") {
@@ -174,10 +160,7 @@ fn read_spec(fields: &Map<String, Value>, current: Option<Current<'_>>) -> ApiRe
             }
             Some(shown) if shown != name && name_is_new => {
                 if old != Some(shown) {
-                    return Err(ApiError::invalid_field(
-                        "name",
-                        "name and spec.displayName differ; send one of them",
-                    ));
+                    return Err(ApiError::invalid_field("name", "name and spec.displayName differ; send one of them"));
                 }
                 spec.insert("displayName".to_owned(), Value::from(name));
             }
@@ -204,21 +187,11 @@ pub fn check_spec(object_name: &str, spec: &Value) -> ApiResult<Definition> {
     let read = manifest::read(&object.to_string());
     if !read.errors.is_empty() {
         return Err(ApiError::invalid(
-            read.errors
-                .into_iter()
-                .map(|error| FieldProblem::new(error.path, error.message))
-                .collect(),
+            read.errors.into_iter().map(|error| FieldProblem::new(error.path, error.message)).collect(),
         ));
     }
-    let document = read
-        .documents
-        .into_iter()
-        .next()
-        .ok_or_else(|| ApiError::invalid_field("spec", "spec is empty"))?;
-    Ok(Definition {
-        spec: document.monitor.spec,
-        def: document.def,
-    })
+    let document = read.documents.into_iter().next().ok_or_else(|| ApiError::invalid_field("spec", "spec is empty"))?;
+    Ok(Definition { spec: document.monitor.spec, def: document.def })
 }
 
 fn read_both(fields: &Map<String, Value>, current: Option<Current<'_>>) -> ApiResult<Definition> {
@@ -312,9 +285,7 @@ fn is_label_text(text: &str) -> bool {
     let ends = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
     let bytes = text.as_bytes();
     bytes.len() <= 63
-        && bytes
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
         && ends(bytes.first())
         && ends(bytes.last())
 }

@@ -21,10 +21,7 @@ pub struct FieldProblem {
 impl FieldProblem {
     /// A fault of one field.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            message: message.into(),
-        }
+        Self { field: field.into(), message: message.into() }
     }
 }
 
@@ -58,12 +55,7 @@ pub struct ApiError {
 impl ApiError {
     /// A problem with this status and sentence.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self {
-            status,
-            detail: detail.into(),
-            errors: Vec::new(),
-            retry_after_s: None,
-        }
+        Self { status, detail: detail.into(), errors: Vec::new(), retry_after_s: None }
     }
 
     /// 400.
@@ -73,13 +65,8 @@ impl ApiError {
 
     /// 400 because of these fields; the first one's message is the detail.
     pub fn invalid(errors: Vec<FieldProblem>) -> Self {
-        let detail = errors
-            .first()
-            .map_or_else(|| "the request is invalid".to_owned(), |fault| fault.message.clone());
-        Self {
-            errors,
-            ..Self::bad_request(detail)
-        }
+        let detail = errors.first().map_or_else(|| "the request is invalid".to_owned(), |fault| fault.message.clone());
+        Self { errors, ..Self::bad_request(detail) }
     }
 
     /// 400 because of one field.
@@ -104,28 +91,19 @@ impl ApiError {
 
     /// 429 with the seconds to wait.
     pub fn too_many(detail: impl Into<String>, retry_after_s: u32) -> Self {
-        Self {
-            retry_after_s: Some(retry_after_s),
-            ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
-        }
+        Self { retry_after_s: Some(retry_after_s), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
     }
 
     /// 503 with the seconds to wait.
     pub fn unavailable(detail: impl Into<String>, retry_after_s: u32) -> Self {
-        Self {
-            retry_after_s: Some(retry_after_s),
-            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
-        }
+        Self { retry_after_s: Some(retry_after_s), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
     }
 
     /// 500; the cause is logged here and goes no further.
     pub fn internal(cause: impl Into<anyhow::Error>) -> Self {
         let cause = cause.into();
         tracing::error!(error = %format!("{cause:#}"), "a request failed");
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the request failed inside the server; its log says why",
-        )
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the request failed inside the server; its log says why")
     }
 
     /// The same with faults of fields.
@@ -165,10 +143,7 @@ impl From<StoreError> for ApiError {
             StoreError::Fenced => Self::unavailable("another instance has taken over; try again", 1),
             StoreError::Schema(sentence) => {
                 tracing::warn!(%sentence, "the schema is not one that this version works with");
-                Self::unavailable(
-                    "the database's schema is not ready for this version; try again soon",
-                    10,
-                )
+                Self::unavailable("the database's schema is not ready for this version; try again soon", 10)
             }
             StoreError::Data(cause) => Self::internal(anyhow::anyhow!(cause).context("PostgreSQL refused the data")),
             StoreError::Statement(cause) => {
@@ -190,17 +165,12 @@ impl IntoResponse for ApiError {
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         let mut response = (
             self.status,
-            [
-                (header::CONTENT_TYPE, "application/problem+json"),
-                (header::CACHE_CONTROL, "no-store"),
-            ],
+            [(header::CONTENT_TYPE, "application/problem+json"), (header::CACHE_CONTROL, "no-store")],
             body,
         )
             .into_response();
         if let Some(seconds) = self.retry_after_s {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

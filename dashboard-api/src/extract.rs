@@ -19,15 +19,12 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|rejection| match rejection {
-                BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => ApiError::new(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "the body is larger than this route takes",
-                ),
-                _ => ApiError::bad_request("the body could not be read"),
-            })?;
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
+            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
+                ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than this route takes")
+            }
+            _ => ApiError::bad_request("the body could not be read"),
+        })?;
         if bytes.is_empty() {
             return Err(ApiError::bad_request("the body is empty; JSON is expected"));
         }
@@ -52,9 +49,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let refused = || ApiError::invalid_field("id", "monitor id must be a number");
-        let Path(text) = Path::<String>::from_request_parts(parts, state)
-            .await
-            .map_err(|_| refused())?;
+        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| refused())?;
         let digits = text.strip_prefix('-').unwrap_or(&text);
         if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return Err(refused());
@@ -98,9 +93,6 @@ pub fn read_bounded(field: &str, text: Option<&str>, low: u32, high: u32) -> Res
     let Some(text) = text else { return Ok(None) };
     match text.parse::<u32>() {
         Ok(number) if (low..=high).contains(&number) => Ok(Some(number)),
-        _ => Err(ApiError::invalid_field(
-            field,
-            format!("{field} must be a whole number between {low} and {high}"),
-        )),
+        _ => Err(ApiError::invalid_field(field, format!("{field} must be a whole number between {low} and {high}"))),
     }
 }

@@ -24,9 +24,7 @@ struct Flight<T> {
 
 impl<T> Default for Flights<T> {
     fn default() -> Self {
-        Self {
-            flights: Mutex::default(),
-        }
+        Self { flights: Mutex::default() }
     }
 }
 
@@ -57,13 +55,7 @@ impl<T: Clone> Flights<T> {
         }
         let answer = Arc::new(OnceCell::new());
         if flights.len() < KEPT {
-            flights.insert(
-                key,
-                Flight {
-                    began: now,
-                    answer: answer.clone(),
-                },
-            );
+            flights.insert(key, Flight { began: now, answer: answer.clone() });
         }
         answer
     }
@@ -89,10 +81,7 @@ mod tests {
     #[tokio::test]
     async fn failures_are_not_shared() {
         let flights = Flights::<usize>::default();
-        assert_eq!(
-            flights.run("a".into(), || async { Err::<usize, _>("away") }).await,
-            Err("away")
-        );
+        assert_eq!(flights.run("a".into(), || async { Err::<usize, _>("away") }).await, Err("away"));
         assert_eq!(flights.run("a".into(), || async { Ok::<_, &str>(7) }).await, Ok(7));
     }
 

@@ -77,9 +77,7 @@ fn host_allowed(config: &ApiConfig, authority: &str) -> bool {
 /// comes from elsewhere.
 fn origin_allowed(config: &ApiConfig, host: &str, headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else {
-        return headers
-            .get("sec-fetch-site")
-            .is_none_or(|site| site != "cross-site" && site != "same-site");
+        return headers.get("sec-fetch-site").is_none_or(|site| site != "cross-site" && site != "same-site");
     };
     let Ok(origin) = origin.to_str() else { return false };
     if config.cors_origins.iter().any(|allowed| allowed == origin) {
@@ -162,11 +160,7 @@ mod tests {
         assert!(allowed("localhost:8000", Some("http://localhost:8000"), None));
         assert!(allowed("mon.example", Some("https://mon.example"), None));
         assert!(allowed("mon.example:443", Some("https://mon.example"), None));
-        assert!(allowed(
-            "localhost:8000",
-            Some("https://other.example"),
-            Some("cross-site")
-        ));
+        assert!(allowed("localhost:8000", Some("https://other.example"), Some("cross-site")));
         for (host, origin, site) in [
             ("localhost:8000", Some("http://localhost:3000"), None),
             ("localhost:8000", Some("http://evil.example"), None),

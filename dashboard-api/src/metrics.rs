@@ -39,11 +39,7 @@ struct RouteLabels {
 
 impl Default for ApiMetrics {
     fn default() -> Self {
-        let buckets = || {
-            Histogram::new([
-                0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-            ])
-        };
+        let buckets = || Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]);
         Self {
             requests: Family::default(),
             seconds: Family::new_with_constructor(buckets),
@@ -66,11 +62,7 @@ impl ApiMetrics {
             "Time from a request to the head of its answer, by route",
             self.seconds.clone(),
         );
-        registry.register(
-            "nanomon_api_requests_in_flight",
-            "Requests not answered yet",
-            self.in_flight.clone(),
-        );
+        registry.register("nanomon_api_requests_in_flight", "Requests not answered yet", self.in_flight.clone());
         Arc::new(registry_source(Arc::new(registry)))
     }
 }
@@ -90,11 +82,7 @@ pub async fn count(State(state): State<AppState>, request: Request, next: Next) 
     let metrics = &state.metrics;
     metrics.in_flight.inc();
     let _in_flight = InFlight(metrics.in_flight.clone());
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("other", MatchedPath::as_str)
-        .to_owned();
+    let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
     let method = match request.method().as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",
@@ -106,17 +94,7 @@ pub async fn count(State(state): State<AppState>, request: Request, next: Next) 
     };
     let began = Instant::now();
     let response = next.run(request).await;
-    metrics
-        .seconds
-        .get_or_create(&RouteLabels { route: route.clone() })
-        .observe(began.elapsed().as_secs_f64());
-    metrics
-        .requests
-        .get_or_create(&Labels {
-            route,
-            method,
-            code: response.status().as_u16(),
-        })
-        .inc();
+    metrics.seconds.get_or_create(&RouteLabels { route: route.clone() }).observe(began.elapsed().as_secs_f64());
+    metrics.requests.get_or_create(&Labels { route, method, code: response.status().as_u16() }).inc();
     response
 }

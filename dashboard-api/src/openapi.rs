@@ -33,10 +33,7 @@ struct Document;
 /// got; then the form that it changed is meant.
 #[derive(ToSchema)]
 #[schema(as = MonitorInput)]
-#[expect(
-    dead_code,
-    reason = "its fields are read one by one, so that a fault names its field"
-)]
+#[expect(dead_code, reason = "its fields are read one by one, so that a fault names its field")]
 pub struct MonitorInputDoc {
     /// The display name.
     #[schema(nullable = false)]
@@ -84,16 +81,8 @@ pub fn monitor_spec_ref() -> RefOr<Schema> {
 /// All routes of the API, with their documentation.
 pub fn api_router() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(
-            monitors::list_monitors,
-            monitors::create_monitor,
-            monitors::delete_monitors
-        ))
-        .routes(routes!(
-            monitors::get_monitor,
-            monitors::replace_monitor,
-            monitors::delete_monitor
-        ))
+        .routes(routes!(monitors::list_monitors, monitors::create_monitor, monitors::delete_monitors))
+        .routes(routes!(monitors::get_monitor, monitors::replace_monitor, monitors::delete_monitor))
         .routes(routes!(results::list_monitor_results))
         .routes(routes!(series::get_series))
         .routes(routes!(series::get_uptime))

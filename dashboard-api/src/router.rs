@@ -36,16 +36,21 @@ pub fn router(state: AppState) -> Router {
     let (api, _) = openapi::api_router().split_for_parts();
     let (import, _) = openapi::import_router().split_for_parts();
     let import = import.layer(DefaultBodyLimit::max(IMPORT_BYTES));
-    let docs = SwaggerUi::new("/api/docs").config(Config::new(["/api/openapi.json"]));
-    api.layer(DefaultBodyLimit::max(BODY_BYTES))
+    let docs = SwaggerUi::new("/api/docs").config(Config::new(["/api/openapi.json"]).validator_url("none"));
+    let guarded = api
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
         .merge(import)
         .merge(docs)
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(fallback)
         .layer(middleware::from_fn_with_state(state.clone(), auth::guard_writes))
         .layer(middleware::from_fn_with_state(state.clone(), host_guard::guard))
-        .layer(middleware::from_fn(bound_request))
-        .layer(cors(&state))
+        .layer(middleware::from_fn(bound_request));
+    let guarded = match cors(&state) {
+        Some(cors) => guarded.layer(cors),
+        None => guarded,
+    };
+    guarded
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(1024).and(NotForContentType::IMAGES)))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(add_security_headers))
@@ -70,11 +75,7 @@ async fn method_not_allowed() -> Response {
 
 /// Refuses endless addresses and ends endless requests.
 async fn bound_request(request: Request, next: Next) -> Response {
-    if request
-        .uri()
-        .path_and_query()
-        .is_some_and(|text| text.as_str().len() > URI_BYTES)
-    {
+    if request.uri().path_and_query().is_some_and(|text| text.as_str().len() > URI_BYTES) {
         return ApiError::new(StatusCode::URI_TOO_LONG, "the address is too long").into_response();
     }
     match tokio::time::timeout(REQUEST, next.run(request)).await {
@@ -99,27 +100,19 @@ async fn add_security_headers(request: Request, next: Next) -> Response {
 }
 
 /// No headers at all unless origins are configured.
-fn cors(state: &AppState) -> CorsLayer {
-    let origins: Vec<HeaderValue> = state
-        .config
-        .cors_origins
-        .iter()
-        .filter_map(|origin| HeaderValue::from_str(origin).ok())
-        .collect();
+fn cors(state: &AppState) -> Option<CorsLayer> {
+    let origins: Vec<HeaderValue> =
+        state.config.cors_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
     if origins.is_empty() {
-        return CorsLayer::new();
+        return None;
     }
-    CorsLayer::new()
+    let cors = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
-        .allow_headers([
-            header::CONTENT_TYPE,
-            header::AUTHORIZATION,
-            header::IF_MATCH,
-            header::IF_NONE_MATCH,
-        ])
+        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, header::IF_MATCH, header::IF_NONE_MATCH])
         .expose_headers([header::ETAG, header::LINK, header::LOCATION, header::RETRY_AFTER])
-        .max_age(Duration::from_secs(600))
+        .max_age(Duration::from_secs(600));
+    Some(cors)
 }
 
 fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {

@@ -40,13 +40,7 @@ pub fn serve(config: &ApiConfig, path: &str, headers: &HeaderMap) -> Response {
         Some(file) => show("index.html", &file, headers),
         None => {
             let page = NOT_BUILT.replace("</html>", &format!("<p>Version {}</p>\n</html>", config.version));
-            (
-                [
-                    (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-                    (header::CACHE_CONTROL, "no-cache"),
-                ],
-                page,
-            )
+            ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], page)
                 .into_response()
         }
     }
@@ -70,11 +64,7 @@ fn show(name: &str, file: &EmbeddedFile, headers: &HeaderMap) -> Response {
     }
     etag.push('"');
     // Names below assets/ carry a hash of their content.
-    let caching = if name.starts_with("assets/") {
-        "public, max-age=31536000, immutable"
-    } else {
-        "no-cache"
-    };
+    let caching = if name.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
     let shared = [(header::ETAG, etag.as_str()), (header::CACHE_CONTROL, caching)];
     if if_none_match(headers, &etag) {
         return (StatusCode::NOT_MODIFIED, shared).into_response();

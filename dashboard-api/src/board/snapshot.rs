@@ -18,7 +18,9 @@ use crate::view::monitor::{MonitorState, MonitorView, Names, labels_of, monitor_
 /// How long definitions are followed by revision before all are read again.
 const FULL_EVERY: Duration = Duration::from_secs(600);
 /// How long names of pools and runners are good.
-const NAMES_FOR: Duration = Duration::from_secs(10);
+const NAMES_FOR: Duration = Duration::from_secs(2);
+/// How long names are good if one is missing: the runner of an old state may be gone for good.
+const UNKNOWN_FOR: Duration = Duration::from_millis(500);
 /// Serialised answers kept per reading.
 const BODIES: usize = 64;
 
@@ -95,31 +97,26 @@ impl BoardNames {
         self.pools.iter().find(|(_, n)| *n == name).map(|(id, _)| *id)
     }
 
-    async fn read(store: &Store, before: Option<&Arc<Self>>) -> Result<Arc<Self>, StoreError> {
+    /// Whether each of these series can be named.
+    fn know(&self, series: &[SeriesBoard]) -> bool {
+        let knows = |s: &SeriesBoard| {
+            self.pools.contains_key(&s.pool_id) && (s.status.is_none() || self.runners.contains_key(&s.runner_id))
+        };
+        series.iter().all(knows)
+    }
+
+    async fn read(store: &Store, before: Option<&Arc<Self>>, series: &[SeriesBoard]) -> Result<Arc<Self>, StoreError> {
         let read_at = Instant::now();
-        if let Some(names) = before.filter(|names| names.read_at.elapsed() < NAMES_FOR) {
+        let age = |names: &Self| read_at.saturating_duration_since(names.read_at);
+        let good = |names: &Self| age(names) < UNKNOWN_FOR || (age(names) < NAMES_FOR && names.know(series));
+        if let Some(names) = before.filter(|names| good(names)) {
             return Ok(names.clone());
         }
-        let pools = store
-            .pool_list()
-            .await?
-            .into_iter()
-            .map(|pool| (pool.id, pool.name))
-            .collect();
+        let pools = store.pool_list().await?.into_iter().map(|pool| (pool.id, pool.name)).collect();
         // Runners that have left keep the name under which they were seen.
         let mut runners = before.map(|names| names.runners.clone()).unwrap_or_default();
-        runners.extend(
-            store
-                .runner_list()
-                .await?
-                .into_iter()
-                .map(|runner| (runner.id, runner.name)),
-        );
-        Ok(Arc::new(Self {
-            read_at,
-            pools,
-            runners,
-        }))
+        runners.extend(store.runner_list().await?.into_iter().map(|runner| (runner.id, runner.name)));
+        Ok(Arc::new(Self { read_at, pools, runners }))
     }
 }
 
@@ -130,15 +127,7 @@ impl Entry {
         let target = row.def.as_ref().map(|def| def.target.display()).unwrap_or_default();
         let MonitorView { name, object_name, .. } = view;
         let haystack = format!("{name}\n{object_name}\n{target}").to_lowercase();
-        Self {
-            row,
-            state,
-            json,
-            name,
-            target,
-            series,
-            haystack,
-        }
+        Self { row, state, json, name, target, series, haystack }
     }
 
     /// The kind of probe.
@@ -159,9 +148,7 @@ impl Entry {
     /// Whether the labels hold this one; without a value any will do.
     pub fn has_label(&self, key: &str, value: Option<&str>) -> bool {
         let labels = labels_of(&self.row);
-        labels
-            .get(key)
-            .is_some_and(|have| value.is_none_or(|want| want == have))
+        labels.get(key).is_some_and(|have| value.is_none_or(|want| want == have))
     }
 
     /// Names the definition (not the state): what `If-Match` is compared with.
@@ -213,9 +200,10 @@ impl Snapshot {
             // What a full reading no longer holds is gone.
             changed |= follow.is_none();
         }
-        let names = BoardNames::read(store, before.map(|before| &before.names)).await?;
+        let states = store.board_read().await?;
+        let names = BoardNames::read(store, before.map(|before| &before.names), &states).await?;
         let mut series: HashMap<MonitorId, Vec<SeriesBoard>> = HashMap::with_capacity(entries.len());
-        for state in store.board_read().await? {
+        for state in states {
             series.entry(state.monitor_id).or_default().push(state);
         }
 
@@ -259,11 +247,7 @@ impl Snapshot {
         }
         // Two callers may make the same body at the same time; better than one of them waiting under a lock.
         let (bytes, next) = make();
-        let body = CachedBody {
-            etag: etag_of(&bytes),
-            bytes: bytes.into(),
-            next,
-        };
+        let body = CachedBody { etag: etag_of(&bytes), bytes: bytes.into(), next };
         let mut bodies = lock();
         if bodies.len() < BODIES {
             bodies.insert(key.to_owned(), body.clone());

@@ -34,9 +34,5 @@ pub async fn get_manifest(State(state): State<AppState>, id: IdPath) -> ApiResul
         spec: serde_json::from_value(row.spec.clone()).map_err(ApiError::internal)?,
         status: None,
     };
-    Ok((
-        [(header::CONTENT_TYPE, "text/yaml; charset=utf-8")],
-        manifest::write([&monitor]),
-    )
-        .into_response())
+    Ok(([(header::CONTENT_TYPE, "text/yaml; charset=utf-8")], manifest::write([&monitor])).into_response())
 }

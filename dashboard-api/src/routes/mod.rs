@@ -21,20 +21,14 @@ fn namespace_of(state: &AppState, asked: Option<&str>) -> ApiResult<String> {
     match asked {
         None | Some("") => Ok(state.config.default_namespace().to_owned()),
         Some(name) if crate::definition::is_label(name) => Ok(name.to_owned()),
-        Some(_) => Err(ApiError::invalid_field(
-            "namespace",
-            crate::definition::label_sentence("namespace"),
-        )),
+        Some(_) => Err(ApiError::invalid_field("namespace", crate::definition::label_sentence("namespace"))),
     }
 }
 
 /// JSON that the client may have already.
 fn tagged_json(headers: &HeaderMap, bytes: Bytes, etag: &str) -> Response {
     let tag = HeaderValue::from_str(etag).unwrap_or_else(|_| HeaderValue::from_static("\"\""));
-    let shared = [
-        (header::ETAG, tag),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-    ];
+    let shared = [(header::ETAG, tag), (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
     if if_none_match(headers, etag) {
         return (StatusCode::NOT_MODIFIED, shared).into_response();
     }
@@ -60,10 +54,7 @@ fn if_match(headers: &HeaderMap) -> ApiResult<Option<String>> {
     if text == "*" {
         return Ok(None);
     }
-    let tag = text
-        .trim_start_matches("W/")
-        .strip_prefix('"')
-        .and_then(|tag| tag.strip_suffix('"'));
+    let tag = text.trim_start_matches("W/").strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
     match tag.and_then(|tag| tag.split_once('.')) {
         Some((definition, _)) => Ok(Some(definition.to_owned())),
         None => Err(ApiError::bad_request("If-Match must be * or the ETag of a monitor")),

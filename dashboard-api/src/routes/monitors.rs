@@ -77,9 +77,9 @@ impl<'a> Filter<'a> {
         });
         let after = match said(&params.after) {
             None => 0,
-            Some(text) => text
-                .parse()
-                .map_err(|_| ApiError::invalid_field("after", "after must be the id of a monitor"))?,
+            Some(text) => {
+                text.parse().map_err(|_| ApiError::invalid_field("after", "after must be the id of a monitor"))?
+            }
         };
         Ok(Self {
             namespace: said(&params.namespace),
@@ -104,10 +104,7 @@ impl<'a> Filter<'a> {
 
     /// The page as JSON, and the id after which the next one begins.
     fn page(&self, board: &Snapshot) -> (Vec<u8>, Option<MonitorId>) {
-        let mut found = board
-            .entries
-            .range(self.after.saturating_add(1)..)
-            .filter(|(_, entry)| self.takes(entry));
+        let mut found = board.entries.range(self.after.saturating_add(1)..).filter(|(_, entry)| self.takes(entry));
         let mut body = vec![b'['];
         let limit = self.limit.map_or(usize::MAX, |limit| limit as usize);
         let mut last = None;
@@ -276,25 +273,12 @@ pub async fn rows_of_namespace(state: &AppState, params: &NamespaceParams) -> Ap
         }
         None => None,
     };
-    let rows = state
-        .store
-        .monitor_list(&MonitorFilter {
-            namespaces,
-            ..MonitorFilter::default()
-        })
-        .await?;
-    Ok(rows
-        .into_iter()
-        .filter(|row| row.installation == state.config.installation)
-        .collect())
+    let rows = state.store.monitor_list(&MonitorFilter { namespaces, ..MonitorFilter::default() }).await?;
+    Ok(rows.into_iter().filter(|row| row.installation == state.config.installation).collect())
 }
 
 async fn find_row(state: &AppState, id: &IdPath) -> ApiResult<MonitorRow> {
-    state
-        .store
-        .monitor_get(id.required()?)
-        .await?
-        .ok_or_else(ApiError::monitor_not_found)
+    state.store.monitor_get(id.required()?).await?.ok_or_else(ApiError::monitor_not_found)
 }
 
 /// Whoever wrote reads behind his write; a board that cannot be read now is read by whoever asks next.
@@ -315,10 +299,7 @@ async fn show_written(state: &AppState, written: Written) -> ApiResult<Response>
             let location = format!("/api/monitors/{}", view.id);
             return Ok((
                 StatusCode::ACCEPTED,
-                [
-                    (header::CONTENT_TYPE, "application/json"),
-                    (header::LOCATION, location.as_str()),
-                ],
+                [(header::CONTENT_TYPE, "application/json"), (header::LOCATION, location.as_str())],
                 bytes,
             )
                 .into_response());
@@ -331,13 +312,7 @@ async fn show_written(state: &AppState, written: Written) -> ApiResult<Response>
 }
 
 fn pending_view(pending: PendingMonitor) -> MonitorView {
-    let PendingMonitor {
-        id,
-        namespace,
-        name,
-        at,
-        input,
-    } = pending;
+    let PendingMonitor { id, namespace, name, at, input } = pending;
     let spec = input.definition.spec_json();
     let form = reference_form(&name, &spec);
     MonitorView {
@@ -357,11 +332,7 @@ fn pending_view(pending: PendingMonitor) -> MonitorView {
         labels: input.labels.unwrap_or_default(),
         spec,
         state: MonitorState {
-            status: if form.enabled {
-                StateWord::Unknown
-            } else {
-                StateWord::Paused
-            },
+            status: if form.enabled { StateWord::Unknown } else { StateWord::Paused },
             since: None,
             last_check_time: None,
             last_value: None,
@@ -369,11 +340,6 @@ fn pending_view(pending: PendingMonitor) -> MonitorView {
             message: None,
             pools: Vec::new(),
         },
-        managed_by: ManagedBy {
-            source: "kubernetes".to_owned(),
-            owner: None,
-            editable: true,
-            reason: None,
-        },
+        managed_by: ManagedBy { source: "kubernetes".to_owned(), owner: None, editable: true, reason: None },
     }
 }

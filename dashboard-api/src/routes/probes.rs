@@ -117,9 +117,8 @@ pub async fn get_probe(
     Params(params): Params<WaitParams>,
 ) -> ApiResult<Json<ProbeRequestView>> {
     let wait = read_wait(&params, 0)?;
-    let id: Uuid = uuid
-        .parse()
-        .map_err(|_| ApiError::invalid_field("uuid", "uuid must be the id of a probe request"))?;
+    let id: Uuid =
+        uuid.parse().map_err(|_| ApiError::invalid_field("uuid", "uuid must be the id of a probe request"))?;
     let row = await_outcome(&state, id, wait).await?;
     let row = row.ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, "probe request not found"))?;
     show(&state, &row).await.map(Json)
@@ -132,23 +131,14 @@ fn read_wait(params: &WaitParams, default: u32) -> ApiResult<Duration> {
 
 /// The first of the definition's pools that exists.
 fn pool_of(board: &Snapshot, def: &MonitorDef) -> ApiResult<PoolId> {
-    def.pools
-        .iter()
-        .find_map(|pool| board.names.pool_id(pool))
-        .ok_or_else(|| {
-            ApiError::invalid_field(
-                "spec.runnerPools",
-                format!("there is no runner pool {}", def.pools.join(", ")),
-            )
-        })
+    def.pools.iter().find_map(|pool| board.names.pool_id(pool)).ok_or_else(|| {
+        ApiError::invalid_field("spec.runnerPools", format!("there is no runner pool {}", def.pools.join(", ")))
+    })
 }
 
 async fn ask(state: &AppState, new: NewProbeRequest, wait: Duration) -> ApiResult<Response> {
     let id = state.store.probe_request_create(&new).await?.ok_or_else(|| {
-        ApiError::too_many(
-            "too many runs were asked for: one at a time and ten a minute; try again soon",
-            6,
-        )
+        ApiError::too_many("too many runs were asked for: one at a time and ten a minute; try again soon", 6)
     })?;
     let row = await_outcome(state, id, wait)
         .await?
@@ -161,16 +151,11 @@ async fn ask(state: &AppState, new: NewProbeRequest, wait: Duration) -> ApiResul
 
 async fn await_outcome(state: &AppState, id: Uuid, wait: Duration) -> ApiResult<Option<ProbeRequestRow>> {
     let deadline = Instant::now() + wait;
-    let mut wakeups = state
-        .config
-        .wakeups
-        .as_ref()
-        .map(tokio::sync::broadcast::Sender::subscribe);
+    let mut wakeups = state.config.wakeups.as_ref().map(tokio::sync::broadcast::Sender::subscribe);
     loop {
         let row = state.store.probe_request_get(id).await?;
-        let is_waiting = row
-            .as_ref()
-            .is_some_and(|row| matches!(row.state, RequestState::Pending | RequestState::Running));
+        let is_waiting =
+            row.as_ref().is_some_and(|row| matches!(row.state, RequestState::Pending | RequestState::Running));
         if !is_waiting || Instant::now() >= deadline {
             return Ok(row);
         }

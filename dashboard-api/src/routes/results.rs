@@ -118,13 +118,7 @@ fn show(board: &Snapshot, rows: &[ResultRow]) -> ApiResult<Bytes> {
             // A result of a monitor deleted between the two reads.
             let entry = board.entries.get(&row.monitor_id)?;
             let names = &board.names;
-            Some(result_view(
-                row,
-                &entry.name,
-                &entry.target,
-                names.pool(row.pool_id),
-                names.runner(row.runner_id),
-            ))
+            Some(result_view(row, &entry.name, &entry.target, names.pool(row.pool_id), names.runner(row.runner_id)))
         })
         .collect();
     serde_json::to_vec(&views).map(Bytes::from).map_err(ApiError::internal)

@@ -16,10 +16,7 @@ use crate::view::system::{OutputInfo, outputs_by_type};
 /// A rule to be judged.
 #[derive(ToSchema)]
 #[schema(as = RuleInput)]
-#[expect(
-    dead_code,
-    reason = "its fields are read one by one, so that a fault names its field"
-)]
+#[expect(dead_code, reason = "its fields are read one by one, so that a fault names its field")]
 pub struct RuleInputDoc {
     /// `http`, `tcp`, `ping` or `dns`.
     #[schema(rename = "type")]
@@ -61,33 +58,17 @@ pub async fn check_rule(JsonBody(body): JsonBody) -> ApiResult<Json<RuleVerdict>
         ProbeType::from_word(&text("type")?).ok_or_else(|| ApiError::invalid_field("type", "invalid monitor type"))?;
     let rule = text("rule")?;
     if rule.trim().is_empty() {
-        return Ok(Json(RuleVerdict {
-            valid: true,
-            position: None,
-            message: None,
-        }));
+        return Ok(Json(RuleVerdict { valid: true, position: None, message: None }));
     }
     if rule.chars().count() > limits::RULE_CHARS {
         let message = format!("rule must not be longer than {} characters", limits::RULE_CHARS);
-        return Ok(Json(RuleVerdict {
-            valid: false,
-            position: Some(limits::RULE_CHARS),
-            message: Some(message),
-        }));
+        return Ok(Json(RuleVerdict { valid: false, position: Some(limits::RULE_CHARS), message: Some(message) }));
     }
     // Microseconds for most rules, but the worst one should not hold up other requests.
     let compiled = tokio::task::spawn_blocking(move || Rule::compile(&rule, probe).err());
     let verdict = match compiled.await.map_err(ApiError::internal)? {
-        None => RuleVerdict {
-            valid: true,
-            position: None,
-            message: None,
-        },
-        Some(fault) => RuleVerdict {
-            valid: false,
-            position: Some(fault.position),
-            message: Some(fault.message),
-        },
+        None => RuleVerdict { valid: true, position: None, message: None },
+        Some(fault) => RuleVerdict { valid: false, position: Some(fault.position), message: Some(fault.message) },
     };
     Ok(Json(verdict))
 }

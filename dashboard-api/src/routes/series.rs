@@ -65,11 +65,7 @@ pub async fn get_uptime(State(state): State<AppState>, id: IdPath) -> ApiResult<
     let to = now();
     let windows = WINDOWS.map(|(_, seconds)| (to.saturating_sub(seconds), to));
     let uptimes = state.store.uptime_read(&[id], &windows).await?;
-    let windows = WINDOWS
-        .iter()
-        .zip(&uptimes)
-        .map(|((word, _), uptime)| UptimeWindow::new(word, uptime))
-        .collect();
+    let windows = WINDOWS.iter().zip(&uptimes).map(|((word, _), uptime)| UptimeWindow::new(word, uptime)).collect();
     Ok(Json(UptimeView { windows }))
 }
 
@@ -82,15 +78,8 @@ fn read_time(field: &str, text: Option<&str>) -> ApiResult<Option<Slot>> {
         return Ok(None);
     };
     let fault = || {
-        ApiError::invalid_field(
-            field,
-            format!("{field} must be a time like 2026-01-31T12:00:00Z, from 1970 to 2037"),
-        )
+        ApiError::invalid_field(field, format!("{field} must be a time like 2026-01-31T12:00:00Z, from 1970 to 2037"))
     };
     let time: Timestamp = text.parse().map_err(|_| fault())?;
-    Slot::try_from(time.as_second())
-        .ok()
-        .filter(|slot| *slot >= 0)
-        .map(Some)
-        .ok_or_else(fault)
+    Slot::try_from(time.as_second()).ok().filter(|slot| *slot >= 0).map(Some).ok_or_else(fault)
 }

@@ -32,17 +32,9 @@ pub async fn get_overview(State(state): State<AppState>, headers: HeaderMap) -> 
             counts.add(entry.state.status);
             groups.entry(entry.group()).or_default().add(entry.state.status);
         }
-        let groups = groups
-            .into_iter()
-            .map(|(group, counts)| GroupCounts {
-                group: group.to_owned(),
-                counts,
-            })
-            .collect();
-        (
-            serde_json::to_vec(&Overview { counts, groups }).unwrap_or_default(),
-            None,
-        )
+        let groups =
+            groups.into_iter().map(|(group, counts)| GroupCounts { group: group.to_owned(), counts }).collect();
+        (serde_json::to_vec(&Overview { counts, groups }).unwrap_or_default(), None)
     });
     Ok(tagged_json(&headers, body.bytes, &body.etag))
 }
@@ -64,11 +56,7 @@ pub async fn get_health(State(state): State<AppState>) -> ApiResult<Json<Health>
 #[utoipa::path(get, path = "/api/status", tag = "system", responses((status = 200, body = StatusView)))]
 pub async fn get_status(State(state): State<AppState>) -> Json<StatusView> {
     let healthy = ping(&state).await;
-    let monitors = if healthy {
-        state.board.read().await.ok().map(|board| board.entries.len())
-    } else {
-        None
-    };
+    let monitors = if healthy { state.board.read().await.ok().map(|board| board.entries.len()) } else { None };
     let up = state.started.elapsed();
     Json(StatusView {
         service: "nanomon-api",

@@ -25,7 +25,7 @@ pub struct MonitorView {
     pub name: String,
     /// `http`, `tcp`, `ping` or `dns`.
     #[serde(rename = "type")]
-    #[schema(example = "http")]
+    #[schema(value_type = ProbeTypeWord)]
     pub kind: String,
     /// Time between two runs, such as `30s`.
     #[schema(example = "30s")]
@@ -59,6 +59,32 @@ pub struct MonitorView {
     pub state: MonitorState,
     /// Who owns the definition.
     pub managed_by: ManagedBy,
+}
+
+/// The four types.
+#[derive(ToSchema)]
+#[schema(as = ProbeType, rename_all = "lowercase")]
+pub enum ProbeTypeWord {
+    /// An HTTP or HTTPS request.
+    Http,
+    /// A TCP connection.
+    Tcp,
+    /// ICMP echo requests.
+    Ping,
+    /// A DNS lookup.
+    Dns,
+}
+
+/// Where definitions come from.
+#[derive(ToSchema)]
+#[schema(as = Source, rename_all = "lowercase")]
+pub enum SourceWord {
+    /// An object in the Kubernetes API.
+    Kubernetes,
+    /// A file in the manifest folder.
+    Manifest,
+    /// This API.
+    Api,
 }
 
 /// The state of a monitor over its pools.
@@ -96,9 +122,7 @@ impl StateWord {
             ("unknown", Self::Unknown),
             ("paused", Self::Paused),
         ];
-        all.into_iter()
-            .find(|(w, _)| word.eq_ignore_ascii_case(w))
-            .map(|(_, state)| state)
+        all.into_iter().find(|(w, _)| word.eq_ignore_ascii_case(w)).map(|(_, state)| state)
     }
 
     /// How bad it is; the worst pool decides. An unknown pool is better than one that is known to be down.
@@ -169,7 +193,8 @@ pub struct PoolState {
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ManagedBy {
-    /// `kubernetes`, `manifest` or `api`.
+    /// Where the definition comes from.
+    #[schema(value_type = SourceWord)]
     pub source: String,
     /// The tool or file that would undo a change made here.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -189,34 +214,19 @@ impl ManagedBy {
         let note = |field: &str| row.meta.get("managedBy")?.get(field)?.as_str().map(str::to_owned);
         let source = row.source.as_str().to_owned();
         match row.source {
-            Source::Api => Self {
-                source,
-                owner: None,
-                editable: true,
-                reason: None,
-            },
+            Source::Api => Self { source, owner: None, editable: true, reason: None },
             Source::Manifest => {
                 let owner = note("file");
                 let reason = match &owner {
                     Some(file) => format!("the monitor comes from the manifest file {file}; change it there"),
                     None => "the monitor comes from the manifest folder; change it there".to_owned(),
                 };
-                Self {
-                    source,
-                    owner,
-                    editable: false,
-                    reason: Some(reason),
-                }
+                Self { source, owner, editable: false, reason: Some(reason) }
             }
             Source::Kubernetes => {
                 let owner = note("owner");
                 let reason = owner.as_ref().map(|owner| owned_sentence(owner));
-                Self {
-                    source,
-                    editable: owner.is_none(),
-                    owner,
-                    reason,
-                }
+                Self { source, editable: owner.is_none(), owner, reason }
             }
         }
     }
@@ -254,10 +264,8 @@ pub fn state_of(row: &MonitorRow, series: &[SeriesBoard], names: &impl Names, no
         };
     };
     let fresh_for = fresh_for_s(def.interval.as_secs() as i64);
-    let shown: Vec<&SeriesBoard> = series
-        .iter()
-        .filter(|s| s.last_slot.is_some_and(|slot| slot >= row.cleared_before))
-        .collect();
+    let shown: Vec<&SeriesBoard> =
+        series.iter().filter(|s| s.last_slot.is_some_and(|slot| slot >= row.cleared_before)).collect();
     let is_fresh = |s: &SeriesBoard| s.last_slot.is_some_and(|slot| i64::from(slot) + fresh_for >= now);
     let word_of = |s: &SeriesBoard| match s.status {
         _ if def.suspended => StateWord::Paused,
@@ -274,9 +282,7 @@ pub fn state_of(row: &MonitorRow, series: &[SeriesBoard], names: &impl Names, no
         Some(series) => word_of(series),
         None => StateWord::Unknown,
     };
-    let reason = deciding
-        .filter(|s| s.status.is_some_and(|s| s != Status::Ok) && !def.suspended)
-        .map(|s| s.reason);
+    let reason = deciding.filter(|s| s.status.is_some_and(|s| s != Status::Ok) && !def.suspended).map(|s| s.reason);
     let check_time = |s: &SeriesBoard| s.last_slot.map(|slot| instant(slot, s.start_ms));
     let pools = shown
         .iter()
@@ -286,10 +292,7 @@ pub fn state_of(row: &MonitorRow, series: &[SeriesBoard], names: &impl Names, no
             since: s.status.map(|_| instant(s.since, 0)),
             last_check_time: check_time(s),
             value: s.value.map(millis),
-            reason: s
-                .status
-                .filter(|status| *status != Status::Ok)
-                .map(|_| s.reason.as_str().to_owned()),
+            reason: s.status.filter(|status| *status != Status::Ok).map(|_| s.reason.as_str().to_owned()),
             runner: names.runner(s.runner_id),
         })
         .collect();
@@ -307,11 +310,7 @@ pub fn state_of(row: &MonitorRow, series: &[SeriesBoard], names: &impl Names, no
 /// Labels that the writer of the row left in `meta`.
 pub fn labels_of(row: &MonitorRow) -> BTreeMap<String, String> {
     let labels = row.meta.get("labels").and_then(Value::as_object);
-    labels
-        .into_iter()
-        .flatten()
-        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-        .collect()
+    labels.into_iter().flatten().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
 
 /// The whole view of a living monitor.

@@ -68,16 +68,10 @@ pub fn probe_view(row: &ProbeRequestRow, runner: Option<String>) -> ProbeRequest
     };
     let result = row.result.as_ref().map(|stored| {
         let number = |field: &str| stored.get(field).and_then(Value::as_f64);
-        let reason = stored
-            .get("reason")
-            .and_then(Value::as_str)
-            .and_then(Reason::from_word)
-            .filter(|r| *r != Reason::Ok);
+        let reason =
+            stored.get("reason").and_then(Value::as_str).and_then(Reason::from_word).filter(|r| *r != Reason::Ok);
         ProbeResultView {
-            status: stored
-                .get("status")
-                .and_then(Value::as_i64)
-                .unwrap_or_else(|| Status::Failed.code().into()),
+            status: stored.get("status").and_then(Value::as_i64).unwrap_or_else(|| Status::Failed.code().into()),
             value: number("value").unwrap_or(0.0),
             reason: reason.map(|reason| reason.as_str().to_owned()),
             message: reason.map_or_else(String::new, |reason| reason.sentence().to_owned()),
@@ -90,9 +84,5 @@ pub fn probe_view(row: &ProbeRequestRow, runner: Option<String>) -> ProbeRequest
             runner,
         }
     });
-    ProbeRequestView {
-        id: row.id,
-        state,
-        result,
-    }
+    ProbeRequestView { id: row.id, state, result }
 }

@@ -79,11 +79,7 @@ pub fn result_view(row: &ResultRow, name: &str, target: &str, pool: String, runn
         date: instant(row.slot, row.start_ms),
         status: row.verdict.status().code(),
         value: row.value.map_or(0.0, millis),
-        message: if is_ok {
-            String::new()
-        } else {
-            row.reason.sentence().to_owned()
-        },
+        message: if is_ok { String::new() } else { row.reason.sentence().to_owned() },
         monitor_id: row.monitor_id,
         monitor_name: name.to_owned(),
         monitor_target: target.to_owned(),

@@ -82,11 +82,7 @@ impl From<&Bucket> for PointView {
         let valued = bucket.n_value > 0;
         let millis = |us: i64| valued.then(|| us as f64 / 1000.0);
         let mean = |us: i64| (valued && us > 0).then(|| round_us(us as f64 / f64::from(bucket.n_value) / 1000.0));
-        let worst = if bucket.n_failed > 0 {
-            2
-        } else {
-            i16::from(bucket.n_error > 0)
-        };
+        let worst = if bucket.n_failed > 0 { 2 } else { i16::from(bucket.n_error > 0) };
         Self {
             t: instant(bucket.start, 0),
             n: bucket.count(),
@@ -108,10 +104,7 @@ impl From<&Bucket> for PointView {
 
 /// The view of a chart.
 pub fn series_view(series: &SeriesPoints) -> SeriesView {
-    SeriesView {
-        bucket_seconds: series.bucket_seconds,
-        points: series.points.iter().map(PointView::from).collect(),
-    }
+    SeriesView { bucket_seconds: series.bucket_seconds, points: series.points.iter().map(PointView::from).collect() }
 }
 
 /// Uptime of a monitor.
@@ -138,22 +131,12 @@ pub struct UptimeWindow {
 }
 
 /// The windows shown, with their lengths in seconds.
-pub const WINDOWS: [(&str, i32); 5] = [
-    ("24h", 86_400),
-    ("7d", 7 * 86_400),
-    ("30d", 30 * 86_400),
-    ("90d", 90 * 86_400),
-    ("365d", 365 * 86_400),
-];
+pub const WINDOWS: [(&str, i32); 5] =
+    [("24h", 86_400), ("7d", 7 * 86_400), ("30d", 30 * 86_400), ("90d", 90 * 86_400), ("365d", 365 * 86_400)];
 
 impl UptimeWindow {
     /// The view of one window.
     pub fn new(window: &'static str, uptime: &Uptime) -> Self {
-        Self {
-            window,
-            from: instant(uptime.from, 0),
-            uptime: uptime.ratio(),
-            coverage: uptime.coverage(),
-        }
+        Self { window, from: instant(uptime.from, 0), uptime: uptime.ratio(), coverage: uptime.coverage() }
     }
 }

@@ -141,18 +141,12 @@ pub fn outputs_by_type() -> BTreeMap<&'static str, Vec<OutputInfo>> {
     ProbeType::ALL
         .into_iter()
         .map(|probe| {
-            let results = (1..=limits::DNS_ANSWERS)
-                .filter_map(OutputId::result)
-                .filter(|id| id.belongs_to(probe));
+            let results = (1..=limits::DNS_ANSWERS).filter_map(OutputId::result).filter(|id| id.belongs_to(probe));
             let outputs = OutputId::of(probe).iter().copied().chain(results);
             (
                 probe.as_str(),
                 outputs
-                    .map(|id| OutputInfo {
-                        name: id.name().into_owned(),
-                        kind: kind_word(id),
-                        help: help(id),
-                    })
+                    .map(|id| OutputInfo { name: id.name().into_owned(), kind: kind_word(id), help: help(id) })
                     .collect(),
             )
         })

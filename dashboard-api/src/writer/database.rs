@@ -17,8 +17,6 @@ use crate::view::monitor::labels_of;
 
 /// Most monitors of one import: they are written in one transaction, all or nothing.
 pub const IMPORT_MONITORS: usize = 500;
-/// Rows of one transaction.
-const BATCH: usize = 500;
 
 /// Writes definitions of the source `api`; those of the manifest folder are left to their files.
 pub struct DatabaseWriter {
@@ -31,45 +29,38 @@ pub struct DatabaseWriter {
 impl DatabaseWriter {
     /// A writer for this installation.
     pub fn new(store: Store, installation: String) -> Self {
-        Self {
-            store,
-            installation,
-            writing: Mutex::default(),
-        }
+        Self { store, installation, writing: Mutex::default() }
     }
 
     /// Makes a monitor; 409 if the object name was given and is taken.
     pub async fn create(&self, new: NewMonitor) -> ApiResult<MonitorId> {
         let _writing = self.writing.lock().await;
         let mut taken = self.taken_names(&new.namespace).await?;
-        let write = self
-            .plan_create(new, &mut taken)
-            .await?
-            .map_err(|fault| ApiError::conflict(fault.message))?;
+        let write = self.plan_create(new, &mut taken).await?.map_err(|fault| ApiError::conflict(fault.message))?;
         self.write_one(write).await
     }
 
     /// Replaces a spec.
     pub async fn replace(&self, row: &MonitorRow, input: MonitorInput, seen: Option<&str>) -> ApiResult<MonitorId> {
         let _writing = self.writing.lock().await;
-        let row = self
-            .store
-            .monitor_get(row.id)
-            .await?
-            .ok_or_else(ApiError::monitor_not_found)?;
+        let row = self.store.monitor_get(row.id).await?.ok_or_else(ApiError::monitor_not_found)?;
         check_editable(std::slice::from_ref(&row))?;
         check_seen(&row, seen)?;
         let labels = input.labels.unwrap_or_else(|| labels_of(&row));
+        let (spec, meta) = (input.definition.spec_json(), meta(&labels));
+        if spec == row.spec && meta == row.meta {
+            return Ok(row.id);
+        }
         let write = MonitorWrite {
             id: Some(row.id),
             uid: row.uid,
             namespace: row.namespace,
             name: row.name,
             source: Source::Api,
-            spec: input.definition.spec_json(),
+            spec,
             def: input.definition.def,
             generation: row.generation + 1,
-            meta: meta(&labels),
+            meta,
         };
         self.write_one(write).await
     }
@@ -82,11 +73,7 @@ impl DatabaseWriter {
             check_seen(row, seen)?;
         }
         let ids: Vec<MonitorId> = rows.iter().map(|row| row.id).collect();
-        for batch in ids.chunks(BATCH) {
-            self.store
-                .monitor_tombstone_batch(&self.installation, None, batch)
-                .await?;
-        }
+        self.store.monitor_tombstone_batch(&self.installation, None, &ids).await?;
         Ok(())
     }
 
@@ -108,10 +95,8 @@ impl DatabaseWriter {
         }
         let mut writes = Vec::with_capacity(new.len());
         let mut faults = Vec::new();
-        let (named, unnamed): (Vec<_>, Vec<_>) = new
-            .into_iter()
-            .enumerate()
-            .partition(|(_, monitor)| monitor.input.object_name.is_some());
+        let (named, unnamed): (Vec<_>, Vec<_>) =
+            new.into_iter().enumerate().partition(|(_, monitor)| monitor.input.object_name.is_some());
         for (at, monitor) in named.into_iter().chain(unnamed) {
             let taken = taken.entry(monitor.namespace.clone()).or_default();
             match self.plan_create(monitor, taken).await? {
@@ -126,18 +111,13 @@ impl DatabaseWriter {
         writes.sort_by_key(|(at, _)| *at);
         let writes: Vec<MonitorWrite> = writes.into_iter().map(|(_, write)| write).collect();
         if !writes.is_empty() {
-            self.store
-                .monitor_write_batch(&self.installation, None, &writes)
-                .await?;
+            self.store.monitor_write_batch(&self.installation, None, &writes).await?;
         }
         Ok(())
     }
 
     async fn write_one(&self, write: MonitorWrite) -> ApiResult<MonitorId> {
-        let written = self
-            .store
-            .monitor_write_batch(&self.installation, None, &[write])
-            .await?;
+        let written = self.store.monitor_write_batch(&self.installation, None, &[write]).await?;
         written
             .first()
             .map(|written| written.id)
@@ -145,16 +125,9 @@ impl DatabaseWriter {
     }
 
     async fn taken_names(&self, namespace: &str) -> ApiResult<HashSet<String>> {
-        let filter = MonitorFilter {
-            namespaces: Some(vec![namespace.to_owned()]),
-            ..MonitorFilter::default()
-        };
+        let filter = MonitorFilter { namespaces: Some(vec![namespace.to_owned()]), ..MonitorFilter::default() };
         let rows = self.store.monitor_list(&filter).await?;
-        Ok(rows
-            .into_iter()
-            .filter(|row| row.installation == self.installation)
-            .map(|row| row.name)
-            .collect())
+        Ok(rows.into_iter().filter(|row| row.installation == self.installation).map(|row| row.name).collect())
     }
 
     /// The row of a new monitor, whose name is taken from now on; a fault if the name that it asks for is taken already.
@@ -164,12 +137,7 @@ impl DatabaseWriter {
         taken: &mut HashSet<String>,
     ) -> ApiResult<Result<MonitorWrite, FieldProblem>> {
         let NewMonitor { namespace, input } = new;
-        let MonitorInput {
-            definition,
-            namespace: _,
-            object_name,
-            labels,
-        } = input;
+        let MonitorInput { definition, namespace: _, object_name, labels } = input;
         let id = self.store.monitor_id_draw().await?;
         let name = match object_name {
             Some(name) if taken.contains(&name) => {

@@ -49,20 +49,14 @@ pub struct KubernetesWriter {
 impl KubernetesWriter {
     /// A writer for this installation.
     pub fn new(client: Client, store: Store, installation: String) -> Self {
-        Self {
-            client,
-            store,
-            installation,
-        }
+        Self { client, store, installation }
     }
 
     /// Creates the object and waits a few seconds for its row.
     pub async fn create(&self, new: NewMonitor) -> ApiResult<Written> {
         let id = self.store.monitor_id_draw().await?;
         let NewMonitor { namespace, input } = new;
-        let object = self
-            .create_object(&namespace, &input, id, &HashSet::new(), false)
-            .await?;
+        let object = self.create_object(&namespace, &input, id, &HashSet::new(), false).await?;
         self.await_row(id, namespace, object, input).await
     }
 
@@ -83,10 +77,7 @@ impl KubernetesWriter {
             if let Some(labels) = &input.labels {
                 object.metadata.labels = Some(labels.clone());
             }
-            let params = PostParams {
-                dry_run: false,
-                field_manager: Some(MANAGER.to_owned()),
-            };
+            let params = PostParams { dry_run: false, field_manager: Some(MANAGER.to_owned()) };
             match call(api.replace(&row.name, &params, &object)).await? {
                 Ok(object) => return self.await_row(row.id, row.namespace.clone(), object, input).await,
                 Err(kube::Error::Api(status)) if status.is_conflict() => {}
@@ -99,10 +90,7 @@ impl KubernetesWriter {
     /// Deletes objects; none if a tool owns one of them.
     pub async fn delete(&self, rows: &[MonitorRow], seen: Option<&str>) -> ApiResult<()> {
         // Owned names, because a closure over borrowed rows is not general enough for the handler's future.
-        let names: Vec<(String, String)> = rows
-            .iter()
-            .map(|row| (row.namespace.clone(), row.name.clone()))
-            .collect();
+        let names: Vec<(String, String)> = rows.iter().map(|row| (row.namespace.clone(), row.name.clone())).collect();
         let read = futures::stream::iter(names)
             .map(|(namespace, name)| async move {
                 match call(self.api(&namespace).get_opt(&name)).await? {
@@ -205,11 +193,7 @@ impl KubernetesWriter {
             let namespace = object.namespace().unwrap_or_default();
             let name = object.name_any();
             while Instant::now() < deadline
-                && self
-                    .store
-                    .monitor_get_by_name(&self.installation, &namespace, &name)
-                    .await?
-                    .is_none()
+                && self.store.monitor_get_by_name(&self.installation, &namespace, &name).await?.is_none()
             {
                 sleep(LOOK).await;
             }
@@ -223,10 +207,7 @@ impl KubernetesWriter {
         for object in made {
             let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
             let params = DeleteParams {
-                preconditions: Some(Preconditions {
-                    uid: object.uid(),
-                    resource_version: None,
-                }),
+                preconditions: Some(Preconditions { uid: object.uid(), resource_version: None }),
                 ..DeleteParams::default()
             };
             let gone = match call(self.api(&namespace).delete(&name, &params)).await {
@@ -241,11 +222,7 @@ impl KubernetesWriter {
                 ));
             }
         }
-        let outcome = if left.is_empty() {
-            "nothing was imported"
-        } else {
-            "the import stopped half-way"
-        };
+        let outcome = if left.is_empty() { "nothing was imported" } else { "the import stopped half-way" };
         let detail = format!("{outcome}: {}", error.detail());
         let errors = error.errors().iter().cloned().chain(left).collect();
         ApiError::new(error.status(), detail).with_errors(errors)
@@ -263,19 +240,11 @@ impl KubernetesWriter {
         avoid: &HashSet<String>,
         dry_run: bool,
     ) -> ApiResult<DynamicObject> {
-        let plain = input
-            .object_name
-            .clone()
-            .unwrap_or_else(|| object_name_for(&input.definition.def.display_name));
+        let plain = input.object_name.clone().unwrap_or_else(|| object_name_for(&input.definition.def.display_name));
         let api = self.api(namespace);
-        let params = PostParams {
-            dry_run,
-            field_manager: Some(MANAGER.to_owned()),
-        };
+        let params = PostParams { dry_run, field_manager: Some(MANAGER.to_owned()) };
         let hashed = input.object_name.is_none().then(|| naming::hashed_name(&plain, id));
-        let names = std::iter::once(plain)
-            .filter(|name| !avoid.contains(name))
-            .chain(hashed);
+        let names = std::iter::once(plain).filter(|name| !avoid.contains(name)).chain(hashed);
         let mut taken = None;
         for name in names {
             let object = new_object(namespace, &name, input, id);
@@ -313,10 +282,7 @@ impl KubernetesWriter {
         let api = self.api(namespace);
         for _ in 0..RACES {
             let params = DeleteParams {
-                preconditions: Some(Preconditions {
-                    uid: object.uid(),
-                    resource_version: object.resource_version(),
-                }),
+                preconditions: Some(Preconditions { uid: object.uid(), resource_version: object.resource_version() }),
                 ..DeleteParams::default()
             };
             match call(api.delete(name, &params)).await? {
@@ -361,13 +327,7 @@ impl KubernetesWriter {
                 Err(_) => break,
             }
         }
-        Ok(Written::Pending(Box::new(PendingMonitor {
-            id,
-            namespace,
-            name,
-            at: Timestamp::now(),
-            input,
-        })))
+        Ok(Written::Pending(Box::new(PendingMonitor { id, namespace, name, at: Timestamp::now(), input })))
     }
 }
 

@@ -96,15 +96,11 @@ impl Writer {
 
 /// A monitor is never moved or renamed.
 fn check_placement(row: &MonitorRow, input: &MonitorInput) -> ApiResult<()> {
-    for (field, asked, have) in [
-        ("namespace", &input.namespace, &row.namespace),
-        ("objectName", &input.object_name, &row.name),
-    ] {
+    for (field, asked, have) in
+        [("namespace", &input.namespace, &row.namespace), ("objectName", &input.object_name, &row.name)]
+    {
         if asked.as_ref().is_some_and(|asked| asked != have) {
-            return Err(ApiError::invalid_field(
-                field,
-                format!("{field} cannot be changed; it is {have}"),
-            ));
+            return Err(ApiError::invalid_field(field, format!("{field} cannot be changed; it is {have}")));
         }
     }
     Ok(())
@@ -123,11 +119,7 @@ fn check_twins(new: &[NewMonitor]) -> ApiResult<()> {
             faults.push(FieldProblem::new(format!("[{at}].objectName"), message));
         }
     }
-    if faults.is_empty() {
-        Ok(())
-    } else {
-        Err(ApiError::invalid(faults))
-    }
+    if faults.is_empty() { Ok(()) } else { Err(ApiError::invalid(faults)) }
 }
 
 /// 409 if somebody else owns one of these monitors; names each.

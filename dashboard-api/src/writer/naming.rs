@@ -19,9 +19,7 @@ pub fn hashed_name(plain: &str, id: MonitorId) -> String {
     let mut seed = [0; 16];
     seed[..4].copy_from_slice(&id.to_be_bytes());
     let hash = slot::hash(&seed);
-    let suffix: String = (0..5)
-        .map(|i| char::from(LETTERS[(hash >> (5 * i)) as usize % LETTERS.len()]))
-        .collect();
+    let suffix: String = (0..5).map(|i| char::from(LETTERS[(hash >> (5 * i)) as usize % LETTERS.len()])).collect();
     format!("{plain}-{suffix}")
 }
 
@@ -33,10 +31,7 @@ mod tests {
     fn names_collide_into_a_hash() {
         assert_eq!(object_name("My API!", 1, |_| false), "my-api");
         let second = object_name("My API!", 2, |name| name == "my-api");
-        assert!(
-            second.starts_with("my-api-") && second.len() == "my-api-".len() + 5,
-            "{second}"
-        );
+        assert!(second.starts_with("my-api-") && second.len() == "my-api-".len() + 5, "{second}");
         assert_ne!(second, object_name("My API!", 3, |name| name == "my-api"));
         assert!(crate::definition::is_label(&object_name(&"x".repeat(300), 4, |_| true)));
     }

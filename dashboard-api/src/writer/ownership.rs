@@ -15,13 +15,7 @@ const MANAGERS: [(&str, &str); 4] = [
 /// The owner of an object in words, if a tool owns it. `app.kubernetes.io/instance` and `managed-by` prove nothing, since
 /// people write them by hand.
 pub fn owner_of(metadata: &ObjectMeta) -> Option<String> {
-    let annotation = |key: &str| {
-        metadata
-            .annotations
-            .as_ref()?
-            .get(key)
-            .filter(|value| !value.is_empty())
-    };
+    let annotation = |key: &str| metadata.annotations.as_ref()?.get(key).filter(|value| !value.is_empty());
     let label = |key: &str| metadata.labels.as_ref()?.get(key).filter(|value| !value.is_empty());
     if annotation(DASHBOARD_EDITS).is_some_and(|value| value == "allow") {
         return None;
@@ -40,21 +34,14 @@ pub fn owner_of(metadata: &ObjectMeta) -> Option<String> {
     if let Some(name) = annotation("meta.helm.sh/release-name") {
         return Some(format!("the Helm release {name}"));
     }
-    let owner = metadata
-        .owner_references
-        .iter()
-        .flatten()
-        .find(|owner| owner.controller == Some(true));
+    let owner = metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
     if let Some(owner) = owner {
         return Some(format!("the {} {}", owner.kind, owner.name));
     }
     metadata.managed_fields.iter().flatten().find_map(|fields| {
         let manager = fields.manager.as_deref()?;
         let (_, tool) = MANAGERS.iter().find(|(name, _)| *name == manager)?;
-        let owns_spec = fields
-            .fields_v1
-            .as_ref()
-            .is_some_and(|fields| fields.0.get("f:spec").is_some());
+        let owns_spec = fields.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:spec").is_some());
         (owns_spec && fields.subresource.is_none()).then(|| (*tool).to_owned())
     })
 }
@@ -75,18 +62,9 @@ mod tests {
                 json!({"annotations": {"argocd.argoproj.io/tracking-id": "shop:nanomon.io/Monitor:shop/home"}}),
                 "the Argo CD application shop",
             ),
-            (
-                json!({"labels": {"kustomize.toolkit.fluxcd.io/name": "apps"}}),
-                "the Flux Kustomization apps",
-            ),
-            (
-                json!({"labels": {"helm.toolkit.fluxcd.io/name": "shop"}}),
-                "the Flux HelmRelease shop",
-            ),
-            (
-                json!({"annotations": {"meta.helm.sh/release-name": "shop"}}),
-                "the Helm release shop",
-            ),
+            (json!({"labels": {"kustomize.toolkit.fluxcd.io/name": "apps"}}), "the Flux Kustomization apps"),
+            (json!({"labels": {"helm.toolkit.fluxcd.io/name": "shop"}}), "the Flux HelmRelease shop"),
+            (json!({"annotations": {"meta.helm.sh/release-name": "shop"}}), "the Helm release shop"),
             (
                 json!({"ownerReferences": [{"apiVersion": "v1", "kind": "Shop", "name": "s", "uid": "1", "controller": true}]}),
                 "the Shop s",

@@ -27,20 +27,10 @@ pub fn refused(error: kube::Error, namespace: &str) -> ApiError {
     };
     match status.code {
         400 | 422 => {
-            let causes = status
-                .details
-                .as_ref()
-                .map(|details| details.causes.as_slice())
-                .unwrap_or_default();
-            let faults: Vec<FieldProblem> = causes
-                .iter()
-                .map(|cause| FieldProblem::new(cause.field.clone(), cause.message.clone()))
-                .collect();
-            if faults.is_empty() {
-                ApiError::bad_request(status.message.clone())
-            } else {
-                ApiError::invalid(faults)
-            }
+            let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
+            let faults: Vec<FieldProblem> =
+                causes.iter().map(|cause| FieldProblem::new(cause.field.clone(), cause.message.clone())).collect();
+            if faults.is_empty() { ApiError::bad_request(status.message.clone()) } else { ApiError::invalid(faults) }
         }
         403 if status.message.contains("system:serviceaccount:") => {
             tracing::warn!(message = %status.message, "the API server refuses our service account");
@@ -54,16 +44,10 @@ pub fn refused(error: kube::Error, namespace: &str) -> ApiError {
         }
         404 => {
             tracing::warn!(message = %status.message, "the API server does not know Monitors");
-            ApiError::unavailable(
-                "the cluster has no Monitor kind; install its CustomResourceDefinition",
-                30,
-            )
+            ApiError::unavailable("the cluster has no Monitor kind; install its CustomResourceDefinition", 30)
         }
         409 => ApiError::conflict(status.message.clone()),
-        413 => ApiError::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "the monitor is larger than the API server takes",
-        ),
+        413 => ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "the monitor is larger than the API server takes"),
         _ => {
             tracing::warn!(code = status.code, message = %status.message, "the API server refused");
             unreachable()
