@@ -123,42 +123,12 @@ mod tests {
     #[test]
     fn transition_time_moves_only_when_the_status_flips() {
         let mut conditions = vec![];
-        set(
-            &mut conditions,
-            types::READY,
-            ConditionStatus::False,
-            reasons::NO_POOL,
-            "a",
-            1,
-            at(10),
-        );
-        set(
-            &mut conditions,
-            types::READY,
-            ConditionStatus::False,
-            reasons::INVALID_RULE,
-            "b",
-            2,
-            at(20),
-        );
+        set(&mut conditions, types::READY, ConditionStatus::False, reasons::NO_POOL, "a", 1, at(10));
+        set(&mut conditions, types::READY, ConditionStatus::False, reasons::INVALID_RULE, "b", 2, at(20));
         let ready = find(&conditions, types::READY).unwrap();
-        assert_eq!(
-            (ready.last_transition_time.0, ready.observed_generation),
-            (at(10), Some(2))
-        );
-        assert_eq!(
-            (ready.reason.as_str(), ready.message.as_str()),
-            (reasons::INVALID_RULE, "b")
-        );
-        set(
-            &mut conditions,
-            types::READY,
-            ConditionStatus::True,
-            reasons::RUNNING,
-            "",
-            3,
-            at(30),
-        );
+        assert_eq!((ready.last_transition_time.0, ready.observed_generation), (at(10), Some(2)));
+        assert_eq!((ready.reason.as_str(), ready.message.as_str()), (reasons::INVALID_RULE, "b"));
+        set(&mut conditions, types::READY, ConditionStatus::True, reasons::RUNNING, "", 3, at(30));
         assert_eq!(find(&conditions, types::READY).unwrap().last_transition_time.0, at(30));
         remove(&mut conditions, types::READY);
         assert!(conditions.is_empty());

@@ -44,11 +44,7 @@ pub struct Faults(pub Vec<FieldError>);
 impl Faults {
     /// The gravest kind: a spec that breaks a bound is that, whatever its rule.
     pub fn fault(&self) -> Fault {
-        if self.0.iter().all(|e| e.fault == Fault::InvalidRule) {
-            Fault::InvalidRule
-        } else {
-            Fault::Invalid
-        }
+        if self.0.iter().all(|e| e.fault == Fault::InvalidRule) { Fault::InvalidRule } else { Fault::Invalid }
     }
 }
 
@@ -81,12 +77,7 @@ impl Checker {
     }
 
     fn rule_fault(&mut self, path: &str, message: String, position: Option<usize>) {
-        self.faults.push(FieldError {
-            path: path.to_owned(),
-            message,
-            fault: Fault::InvalidRule,
-            position,
-        });
+        self.faults.push(FieldError { path: path.to_owned(), message, fault: Fault::InvalidRule, position });
     }
 
     fn require(&mut self, holds: bool, path: &str, message: &str) {
@@ -145,27 +136,12 @@ pub(crate) fn default_timeout(probe: ProbeType, interval: Duration, pauses: Dura
 /// All faults of the spec at once.
 pub fn convert(name: &str, spec: &MonitorSpec) -> Result<MonitorDef, Faults> {
     // Destructured so that a new field cannot be forgotten.
-    let MonitorSpec {
-        display_name,
-        group,
-        interval,
-        suspend,
-        http,
-        tcp,
-        ping,
-        dns,
-        rule,
-        runner_pools,
-    } = spec;
+    let MonitorSpec { display_name, group, interval, suspend, http, tcp, ping, dns, rule, runner_pools } = spec;
     let mut check = Checker::default();
 
     if let Some(text) = display_name {
         check.chars(text, 1, limits::DISPLAY_NAME_CHARS, "spec.displayName");
-        check.require(
-            !grammar::HAS_CONTROL.matches(text),
-            "spec.displayName",
-            sentences::DISPLAY_NAME,
-        );
+        check.require(!grammar::HAS_CONTROL.matches(text), "spec.displayName", sentences::DISPLAY_NAME);
     }
     check.chars(group, 1, limits::GROUP_CHARS, "spec.group");
     check.require(!grammar::HAS_CONTROL.matches(group), "spec.group", sentences::GROUP);
@@ -180,18 +156,9 @@ pub fn convert(name: &str, spec: &MonitorSpec) -> Result<MonitorDef, Faults> {
         target = http
             .as_ref()
             .map(|probe| Target::Http(http_target(&mut check, probe, interval)))
-            .or_else(|| {
-                tcp.as_ref()
-                    .map(|probe| Target::Tcp(tcp_target(&mut check, probe, interval)))
-            })
-            .or_else(|| {
-                ping.as_ref()
-                    .map(|probe| Target::Ping(ping_target(&mut check, probe, interval)))
-            })
-            .or_else(|| {
-                dns.as_ref()
-                    .map(|probe| Target::Dns(dns_target(&mut check, probe, interval)))
-            });
+            .or_else(|| tcp.as_ref().map(|probe| Target::Tcp(tcp_target(&mut check, probe, interval))))
+            .or_else(|| ping.as_ref().map(|probe| Target::Ping(ping_target(&mut check, probe, interval))))
+            .or_else(|| dns.as_ref().map(|probe| Target::Dns(dns_target(&mut check, probe, interval))));
     } else {
         check.fault("spec", sentences::ONE_TARGET);
     }
@@ -200,18 +167,11 @@ pub fn convert(name: &str, spec: &MonitorSpec) -> Result<MonitorDef, Faults> {
     if let Some(text) = rule {
         let faults = check.faults.len();
         check.chars(text, 0, limits::RULE_CHARS, "spec.rule");
-        check.require(
-            !grammar::HAS_CONTROL_IN_TEXT.matches(text),
-            "spec.rule",
-            sentences::RULE,
-        );
+        check.require(!grammar::HAS_CONTROL_IN_TEXT.matches(text), "spec.rule", sentences::RULE);
         if let (true, Some(target)) = (check.faults.len() == faults, &target)
             && let Err(error) = Rule::compile(text, target.probe_type())
         {
-            let message = format!(
-                "rule does not compile: {} (at character {})",
-                error.message, error.position
-            );
+            let message = format!("rule does not compile: {} (at character {})", error.message, error.position);
             check.rule_fault("spec.rule", message, Some(error.position));
         }
     }
@@ -236,16 +196,9 @@ fn pools(check: &mut Checker, names: &[String]) -> Vec<String> {
     if names.is_empty() {
         check.fault(PATH, "runnerPools must not be empty");
     } else if names.len() > limits::POOLS {
-        check.fault(
-            PATH,
-            format!("runnerPools must not hold more than {} names", limits::POOLS),
-        );
+        check.fault(PATH, format!("runnerPools must not hold more than {} names", limits::POOLS));
     }
-    check.require(
-        names.iter().all(|name| grammar::IS_POOL_NAME.matches(name)),
-        PATH,
-        sentences::POOL,
-    );
+    check.require(names.iter().all(|name| grammar::IS_POOL_NAME.matches(name)), PATH, sentences::POOL);
     let sorted: BTreeSet<&String> = names.iter().collect();
     if sorted.len() < names.len() {
         check.fault(PATH, "runnerPools must not hold a name twice");
@@ -254,16 +207,7 @@ fn pools(check: &mut Checker, names: &[String]) -> Vec<String> {
 }
 
 fn http_target(check: &mut Checker, probe: &HttpProbe, interval: Option<Duration>) -> HttpTarget {
-    let HttpProbe {
-        url,
-        method,
-        timeout,
-        headers,
-        body,
-        body_regex,
-        validate_tls,
-        follow_redirects,
-    } = probe;
+    let HttpProbe { url, method, timeout, headers, body, body_regex, validate_tls, follow_redirects } = probe;
     check_url(check, url);
 
     check.require(
@@ -274,44 +218,21 @@ fn http_target(check: &mut Checker, probe: &HttpProbe, interval: Option<Duration
     let written = check.timeout(timeout.as_deref(), interval, "spec.http.timeout");
 
     if headers.len() > limits::HEADERS {
-        check.fault(
-            "spec.http.headers",
-            format!("headers must not hold more than {} headers", limits::HEADERS),
-        );
+        check.fault("spec.http.headers", format!("headers must not hold more than {} headers", limits::HEADERS));
     }
     let mut seen = BTreeSet::new();
     for (i, header) in headers.iter().take(limits::HEADERS).enumerate() {
         let path = format!("spec.http.headers[{i}].name");
         check.chars(&header.name, 1, limits::HEADER_NAME_CHARS, &path);
-        check.require(
-            grammar::IS_HEADER_NAME.matches(&header.name),
-            &path,
-            sentences::HEADER_NAME,
-        );
-        check.require(
-            !grammar::IS_HEADER_RESERVED.matches(&header.name),
-            &path,
-            sentences::HEADER_RESERVED,
-        );
-        check.require(
-            seen.insert(&header.name),
-            &path,
-            "name must not be the name of another header",
-        );
+        check.require(grammar::IS_HEADER_NAME.matches(&header.name), &path, sentences::HEADER_NAME);
+        check.require(!grammar::IS_HEADER_RESERVED.matches(&header.name), &path, sentences::HEADER_RESERVED);
+        check.require(seen.insert(&header.name), &path, "name must not be the name of another header");
         let path = format!("spec.http.headers[{i}].value");
         check.chars(&header.value, 0, limits::HEADER_VALUE_CHARS, &path);
-        check.require(
-            !grammar::HAS_HEADER_VALUE_FORBIDDEN.matches(&header.value),
-            &path,
-            sentences::HEADER_VALUE,
-        );
+        check.require(!grammar::HAS_HEADER_VALUE_FORBIDDEN.matches(&header.value), &path, sentences::HEADER_VALUE);
     }
 
-    check.require(
-        body.len() <= limits::REQUEST_BODY_BYTES,
-        "spec.http.body",
-        sentences::BODY,
-    );
+    check.require(body.len() <= limits::REQUEST_BODY_BYTES, "spec.http.body", sentences::BODY);
     let body_regex = body_regex.as_deref().filter(|text| !text.is_empty());
     if let Some(text) = body_regex {
         check_regex(check, text);
@@ -321,13 +242,7 @@ fn http_target(check: &mut Checker, probe: &HttpProbe, interval: Option<Duration
         url: url.clone(),
         method: method.to_ascii_uppercase(),
         timeout: timeout_or_default(written, ProbeType::Http, interval, Duration::ZERO),
-        headers: headers
-            .iter()
-            .map(|h| Header {
-                name: h.name.clone(),
-                value: h.value.clone(),
-            })
-            .collect(),
+        headers: headers.iter().map(|h| Header { name: h.name.clone(), value: h.value.clone() }).collect(),
         body: body.clone(),
         body_regex: body_regex.map(str::to_owned),
         validate_tls: *validate_tls,
@@ -345,12 +260,8 @@ fn check_url(check: &mut Checker, url: &str) {
     check.require(!forbidden, PATH, sentences::URL_FORBIDDEN);
     if scheme && !forbidden {
         // `http:///path` has no host for Go, but the URL standard would take `path` for it.
-        let no_host = url
-            .split_once("//")
-            .is_some_and(|(_, rest)| rest.starts_with(['/', '?', '#', ':']));
-        let parsed = url::Url::parse(url)
-            .ok()
-            .filter(|u| u.has_host() && u.port() != Some(0));
+        let no_host = url.split_once("//").is_some_and(|(_, rest)| rest.starts_with(['/', '?', '#', ':']));
+        let parsed = url::Url::parse(url).ok().filter(|u| u.has_host() && u.port() != Some(0));
         check.require(!no_host && parsed.is_some(), PATH, sentences::URL_FORM);
     }
 }
@@ -387,25 +298,14 @@ fn tcp_target(check: &mut Checker, probe: &TcpProbe, interval: Option<Duration>)
         }
     };
     let written = check.timeout(timeout.as_deref(), interval, "spec.tcp.timeout");
-    TcpTarget {
-        host,
-        port,
-        timeout: timeout_or_default(written, ProbeType::Tcp, interval, Duration::ZERO),
-    }
+    TcpTarget { host, port, timeout: timeout_or_default(written, ProbeType::Tcp, interval, Duration::ZERO) }
 }
 
 fn ping_target(check: &mut Checker, probe: &PingProbe, interval: Option<Duration>) -> PingTarget {
-    let PingProbe {
-        host,
-        count,
-        interval: pause,
-        timeout,
-    } = probe;
+    let PingProbe { host, count, interval: pause, timeout } = probe;
     check.chars(host, 0, limits::HOST_CHARS, "spec.ping.host");
     check.require(grammar::is_host(host), "spec.ping.host", sentences::HOST);
-    let count = u8::try_from(*count)
-        .ok()
-        .filter(|n| (1..=limits::PING_COUNT_MAX).contains(n));
+    let count = u8::try_from(*count).ok().filter(|n| (1..=limits::PING_COUNT_MAX).contains(n));
     check.require(count.is_some(), "spec.ping.count", sentences::PING_COUNT);
     let count = count.unwrap_or(1);
     let pause = check.duration(pause, "spec.ping.interval", sentences::PING_INTERVAL_FORM);
@@ -427,13 +327,7 @@ fn ping_target(check: &mut Checker, probe: &PingProbe, interval: Option<Duration
 }
 
 fn dns_target(check: &mut Checker, probe: &DnsProbe, interval: Option<Duration>) -> DnsTarget {
-    let DnsProbe {
-        name,
-        record_type,
-        server,
-        network,
-        timeout,
-    } = probe;
+    let DnsProbe { name, record_type, server, network, timeout } = probe;
     check.chars(name, 0, limits::HOST_CHARS, "spec.dns.name");
     check.require(grammar::is_question(name), "spec.dns.name", sentences::DNS_NAME);
     let server = server.as_deref().and_then(|text| {

@@ -234,21 +234,7 @@ mod tests {
             assert!(IS_DURATION.matches(good), "{good}");
             assert!(nanomon_core::duration::parse(good).is_ok(), "{good}");
         }
-        for bad in [
-            "",
-            "1",
-            "s",
-            "-1s",
-            "+1s",
-            "1d",
-            "1 s",
-            "999999h",
-            "1h1h1h1h1h",
-            ".5s",
-            "1.s",
-            "1us",
-            "1s\n",
-        ] {
+        for bad in ["", "1", "s", "-1s", "+1s", "1d", "1 s", "999999h", "1h1h1h1h1h", ".5s", "1.s", "1us", "1s\n"] {
             assert!(!IS_DURATION.matches(bad), "{bad:?}");
         }
     }
@@ -257,11 +243,7 @@ mod tests {
     fn ports_are_exact() {
         let ends_in_port = compiled(&ends_in_port_pattern());
         for port in 0..=70_000u32 {
-            assert_eq!(
-                ends_in_port.is_match(&format!("a:{port}")),
-                (1..=65_535).contains(&port),
-                "{port}"
-            );
+            assert_eq!(ends_in_port.is_match(&format!("a:{port}")), (1..=65_535).contains(&port), "{port}");
         }
     }
 
@@ -271,18 +253,9 @@ mod tests {
         assert_eq!(split("a.example:443"), Ok(("a.example".into(), 443)));
         assert_eq!(split("[::1]:443"), Ok(("::1".into(), 443)));
         assert_eq!(split("10.0.0.1:80"), Ok(("10.0.0.1".into(), 80)));
-        for bad in [
-            "a.example",
-            "::1",
-            "[::1]",
-            "[10.0.0.1]:80",
-            "a b:80",
-            "a:",
-            ":80",
-            "http://a:80",
-            "a:x",
-            "[::1]x:1",
-        ] {
+        for bad in
+            ["a.example", "::1", "[::1]", "[10.0.0.1]:80", "a b:80", "a:", ":80", "http://a:80", "a:x", "[::1]x:1"]
+        {
             assert_eq!(split(bad), Err(HostPortError::Form), "{bad}");
         }
         for bad in ["a:0", "a:65536", "a:080", "[::1]:99999999999"] {

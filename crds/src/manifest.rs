@@ -68,11 +68,7 @@ pub struct ManifestError {
 }
 
 fn prefix(path: &str) -> String {
-    if path.is_empty() {
-        String::new()
-    } else {
-        format!("{path}: ")
-    }
+    if path.is_empty() { String::new() } else { format!("{path}: ") }
 }
 
 /// What a file holds.
@@ -128,10 +124,9 @@ fn refuse_twins(manifest: &mut Manifest) {
 
 fn read_object(node: Node, manifest: &mut Manifest) {
     let Tree::Map(_) = &node.tree else {
-        return manifest.errors.push(node.fault(
-            "",
-            "the document must be an object with apiVersion, kind, metadata and spec",
-        ));
+        return manifest
+            .errors
+            .push(node.fault("", "the document must be an object with apiVersion, kind, metadata and spec"));
     };
     let text = |field: &str| node.get(field).and_then(Node::text).unwrap_or_default();
     match (text("apiVersion"), text("kind")) {
@@ -146,12 +141,8 @@ fn read_object(node: Node, manifest: &mut Manifest) {
             Ok(document) => manifest.documents.push(document),
             Err(errors) => manifest.errors.extend(errors),
         },
-        (_, "") => manifest
-            .errors
-            .push(node.fault("kind", format!("kind is missing; {EXPECTED}"))),
-        ("", _) => manifest
-            .errors
-            .push(node.fault("apiVersion", format!("apiVersion is missing; {EXPECTED}"))),
+        (_, "") => manifest.errors.push(node.fault("kind", format!("kind is missing; {EXPECTED}"))),
+        ("", _) => manifest.errors.push(node.fault("apiVersion", format!("apiVersion is missing; {EXPECTED}"))),
         (version, "Monitor") => {
             let message = format!("apiVersion {version:?} is unknown for a Monitor; {EXPECTED}");
             manifest.errors.push(node.fault("apiVersion", message));
@@ -177,22 +168,9 @@ fn read_monitor(node: &Node) -> Result<Document, Vec<ManifestError>> {
     let spec: MonitorSpec =
         serde_json::from_value(typed("spec")).map_err(|error| vec![node.fault("spec", error.to_string())])?;
     let name = metadata.name.clone().unwrap_or_default();
-    let def = convert::convert(&name, &spec).map_err(|faults| {
-        faults
-            .0
-            .into_iter()
-            .map(|e| node.fault(&e.path, e.message))
-            .collect::<Vec<_>>()
-    })?;
-    Ok(Document {
-        monitor: Monitor {
-            metadata,
-            spec,
-            status: None,
-        },
-        def,
-        location: node.location,
-    })
+    let def = convert::convert(&name, &spec)
+        .map_err(|faults| faults.0.into_iter().map(|e| node.fault(&e.path, e.message)).collect::<Vec<_>>())?;
+    Ok(Document { monitor: Monitor { metadata, spec, status: None }, def, location: node.location })
 }
 
 /// Writes Monitors as YAML documents that [`read`] and `kubectl apply` take, without status, server-set metadata and
@@ -209,13 +187,7 @@ pub fn write<'a>(monitors: impl IntoIterator<Item = &'a Monitor>) -> String {
 }
 
 fn written_form(monitor: &Monitor) -> node::Ordered {
-    let ObjectMeta {
-        name,
-        namespace,
-        labels,
-        annotations,
-        ..
-    } = &monitor.metadata;
+    let ObjectMeta { name, namespace, labels, annotations, .. } = &monitor.metadata;
     let mut metadata = vec![("name", Value::from(name.clone().unwrap_or_default()))];
     if let Some(namespace) = namespace {
         metadata.push(("namespace", Value::from(namespace.clone())));
@@ -236,10 +208,7 @@ fn written_form(monitor: &Monitor) -> node::Ordered {
     node::Ordered::object([
         ("apiVersion", node::Ordered::from(Value::from(API_VERSION))),
         ("kind", node::Ordered::from(Value::from("Monitor"))),
-        (
-            "metadata",
-            node::Ordered::object(metadata.into_iter().map(|(k, v)| (k, v.into()))),
-        ),
+        ("metadata", node::Ordered::object(metadata.into_iter().map(|(k, v)| (k, v.into())))),
         ("spec", schema::in_schema_order(spec)),
     ])
 }

@@ -18,11 +18,7 @@ pub fn object_name_for(display_name: &str) -> String {
         }
     }
     let name = name.trim_end_matches('-');
-    if name.is_empty() {
-        "monitor".to_owned()
-    } else {
-        name.to_owned()
-    }
+    if name.is_empty() { "monitor".to_owned() } else { name.to_owned() }
 }
 
 #[cfg(test)]

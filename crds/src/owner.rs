@@ -55,13 +55,13 @@ mod tests {
     #[test]
     fn tools_are_told_from_lookalikes() {
         for (metadata, want) in [
-            (json!({"annotations": {"argocd.argoproj.io/tracking-id": "a:b/c:d/e"}}), Some("the Argo CD application a")),
+            (
+                json!({"annotations": {"argocd.argoproj.io/tracking-id": "a:b/c:d/e"}}),
+                Some("the Argo CD application a"),
+            ),
             (json!({"labels": {"kustomize.toolkit.fluxcd.io/name": "apps"}}), Some("the Flux Kustomization apps")),
             (json!({"annotations": {"meta.helm.sh/release-name": "shop"}}), Some("the Helm release shop")),
-            (
-                json!({"managedFields": [{"manager": "helm", "fieldsV1": {"f:spec": {}}}]}),
-                Some("Helm"),
-            ),
+            (json!({"managedFields": [{"manager": "helm", "fieldsV1": {"f:spec": {}}}]}), Some("Helm")),
             (json!({"managedFields": [{"manager": "helm", "fieldsV1": {"f:metadata": {}}}]}), None),
             (json!({"labels": {"app.kubernetes.io/instance": "shop", "app.kubernetes.io/managed-by": "Helm"}}), None),
         ] {

@@ -12,11 +12,7 @@ fn committed_definitions_are_current() {
         std::fs::write(&path, &yaml).unwrap();
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == yaml,
-        "charts/nanomon/crds/monitors.yaml is stale: run `nanomon crds > {}`",
-        path.display()
-    );
+    assert!(committed == yaml, "charts/nanomon/crds/monitors.yaml is stale: run `nanomon crds > {}`", path.display());
 }
 
 #[test]

@@ -4,8 +4,10 @@
 //! apply to tombstone). Nothing here is part of the product.
 
 pub mod controlplane;
+pub mod operator;
 pub mod pki;
 pub mod wait;
 
 pub use controlplane::ControlPlane;
+pub use operator::{OperatorStage, TestOperator};
 pub use wait::eventually;

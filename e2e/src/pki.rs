@@ -24,10 +24,7 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
         fs::write(dir.join("ca.crt"), issuer.pem())?;
-        Ok(Self {
-            dir: dir.to_owned(),
-            issuer,
-        })
+        Ok(Self { dir: dir.to_owned(), issuer })
     }
 
     /// Writes `<file>.crt` and `<file>.key` for a server with these names and addresses.
@@ -36,7 +33,7 @@ impl Authority {
         let mut params = CertificateParams::new(names)?;
         params.distinguished_name.push(DnType::CommonName, file);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.write(file, params)
+        self.write(file, &params)
     }
 
     /// Writes `<file>.crt` and `<file>.key` for a Kubernetes user in these groups.
@@ -47,7 +44,7 @@ impl Authority {
             params.distinguished_name.push(DnType::OrganizationName, *group);
         }
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.write(file, params)
+        self.write(file, &params)
     }
 
     /// Writes `<file>.key` and `<file>.pub`, a pair that signs tokens.
@@ -58,7 +55,7 @@ impl Authority {
         Ok(())
     }
 
-    fn write(&self, file: &str, params: CertificateParams) -> Result<()> {
+    fn write(&self, file: &str, params: &CertificateParams) -> Result<()> {
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
         fs::write(self.dir.join(format!("{file}.crt")), certificate.pem())?;

@@ -1,6 +1,8 @@
 //! Objects that were stored under a looser schema still take status patches under today's: no rule may error, and none
 //! may stand where a status write runs it again.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
 mod cases;
 
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
@@ -17,15 +19,7 @@ fn looser() -> Value {
         match schema {
             Value::Object(members) => {
                 members.retain(|keyword, value| {
-                    let bound = [
-                        "maxLength",
-                        "minLength",
-                        "maxItems",
-                        "minItems",
-                        "minimum",
-                        "maximum",
-                        "enum",
-                    ];
+                    let bound = ["maxLength", "minLength", "maxItems", "minItems", "minimum", "maximum", "enum"];
                     // A property may be called like a keyword; a keyword's value is no schema.
                     let keyword_of_schema = !value.is_object();
                     let removed = bound.contains(&keyword.as_str()) || keyword.starts_with("x-kubernetes-");
@@ -66,37 +60,17 @@ async fn status_patches_pass_whatever_the_spec_holds() {
         .unwrap()
     };
     eventually("the looser definition is in force", Duration::from_secs(30), || async {
-        Ok(api
-            .create(
-                &PostParams {
-                    dry_run: true,
-                    ..PostParams::default()
-                },
-                &object(0, &json!({})),
-            )
-            .await
-            .ok())
+        Ok(api.create(&PostParams { dry_run: true, ..PostParams::default() }, &object(0, &json!({}))).await.ok())
     })
     .await
     .unwrap();
     for (n, spec) in specs.iter().enumerate() {
-        api.create(&PostParams::default(), &object(n, spec))
-            .await
-            .unwrap_or_else(|e| panic!("{spec}: {e}"));
+        api.create(&PostParams::default(), &object(n, spec)).await.unwrap_or_else(|e| panic!("{spec}: {e}"));
     }
 
     plane.install_definitions().await.unwrap();
     eventually("today's definition is in force", Duration::from_secs(30), || async {
-        Ok(api
-            .create(
-                &PostParams {
-                    dry_run: true,
-                    ..PostParams::default()
-                },
-                &object(9999, &json!({})),
-            )
-            .await
-            .err())
+        Ok(api.create(&PostParams { dry_run: true, ..PostParams::default() }, &object(9999, &json!({}))).await.err())
     })
     .await
     .unwrap();
@@ -108,10 +82,7 @@ async fn status_patches_pass_whatever_the_spec_holds() {
             "lastTransitionTime": "2026-01-01T00:00:00Z",
         });
         let status = json!({"status": {"observedGeneration": 1, "state": "Unknown", "conditions": [condition]}});
-        if let Err(error) = api
-            .patch_status(&name, &PatchParams::default(), &Patch::Merge(&status))
-            .await
-        {
+        if let Err(error) = api.patch_status(&name, &PatchParams::default(), &Patch::Merge(&status)).await {
             failures.push(format!("{spec}: {error}"));
         }
         // So do edits of something else, which is how a fault is labelled or annotated.

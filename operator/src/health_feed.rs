@@ -150,7 +150,9 @@ impl HealthFeed {
         for (key, written) in changed {
             self.outbox.health(key, written);
         }
-        values.into_iter().for_each(|key| self.outbox.refresh(key));
+        for key in values {
+            self.outbox.refresh(key);
+        }
     }
 }
 

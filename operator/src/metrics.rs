@@ -29,7 +29,8 @@ impl Metrics {
     /// Adds them to a registry, under the prefix `nanomon_operator`.
     pub fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("nanomon_operator");
-        let Self { definitions, sync_errors, watch_errors, writes, write_errors, waiting, mass_removal_held } = self.clone();
+        let Self { definitions, sync_errors, watch_errors, writes, write_errors, waiting, mass_removal_held } =
+            self.clone();
         registry.register("definitions", "Definitions taken to PostgreSQL, by what became of them", definitions);
         registry.register("sync_errors", "Failed attempts to store definitions", sync_errors);
         registry.register("watch_errors", "Errors while following Monitors", watch_errors);

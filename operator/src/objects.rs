@@ -55,6 +55,10 @@ pub(crate) struct Entry {
     pub judged: Result<Valid, Refusal>,
     pub id_hint: Option<MonitorId>,
     pub meta: serde_json::Value,
+    /// The token that asks for a run at once.
+    pub run_now: Option<String>,
+    /// The token for which this process has asked for a run.
+    pub run_asked: Option<String>,
     /// The status in the API server, as last seen or written; see [`Entry::see`].
     pub seen: MonitorStatus,
     /// The resource version of `seen`.
@@ -76,6 +80,12 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// The token for which a run is still to be asked.
+    pub(crate) fn run_wanted(&self) -> Option<&String> {
+        let asked = self.run_asked.as_ref().or(self.seen.last_run_request.as_ref());
+        self.run_now.as_ref().filter(|token| Some(*token) != asked)
+    }
+
     /// Notes the status of a resource version, unless a newer one is known: the watch lags behind our own writes.
     pub(crate) fn see(&mut self, status: MonitorStatus, version: u64) {
         if version == 0 || version >= self.seen_version {
@@ -97,6 +107,8 @@ pub(crate) struct Objects {
     unlisted: usize,
     /// A list has been completed since the last resync.
     resync_wanted: bool,
+    /// When to look again at faults that become `Stalled` if they last.
+    second_looks: BTreeSet<(Instant, Key)>,
 }
 
 /// The operator's memory, shared between its tasks.
@@ -122,13 +134,16 @@ impl Memory {
 impl Objects {
     /// Takes an object from the watch; true if it must be written.
     pub(crate) fn apply(&mut self, object: Object) -> bool {
-        let Object { key, uid, generation, judged, id_hint, meta, run_now: _, status, version } = object;
+        let Object { key, uid, generation, judged, id_hint, meta, run_now, status, version } = object;
         self.gone.remove(&key);
         if let Some(entry) = self.entries.get_mut(&key)
             && entry.uid == uid
         {
             entry.listed = true;
-            let same = entry.generation == generation && entry.meta == meta && entry.id_hint == id_hint;
+            let same = entry.generation == generation
+                && entry.meta == meta
+                && entry.id_hint == id_hint
+                && entry.run_now == run_now;
             entry.see(status, version);
             if same {
                 return false;
@@ -139,6 +154,7 @@ impl Objects {
                 entry.faulty_since = None;
             }
             (entry.generation, entry.judged, entry.id_hint, entry.meta) = (generation, judged, id_hint, meta);
+            entry.run_now = run_now;
             self.dirty.insert(key);
             return true;
         }
@@ -148,6 +164,8 @@ impl Objects {
             judged,
             id_hint,
             meta,
+            run_now,
+            run_asked: None,
             seen: status,
             seen_version: version,
             stored: None,
@@ -271,6 +289,22 @@ impl Objects {
             entry.stored = Some(stored);
             self.by_id.insert(stored.id, key.clone());
         }
+    }
+
+    /// Notes that this object's status is to be looked at again.
+    pub(crate) fn look_again(&mut self, key: Key, at: Instant) {
+        self.second_looks.insert((at, key));
+    }
+
+    /// Takes the objects whose second look is due.
+    pub(crate) fn take_second_looks(&mut self, now: Instant) -> Vec<Key> {
+        let mut due = Vec::new();
+        while self.second_looks.first().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, key)) = self.second_looks.pop_first()
+        {
+            due.push(key);
+        }
+        due
     }
 
     /// The object of a row.

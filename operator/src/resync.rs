@@ -80,7 +80,8 @@ impl Resync {
     ) -> Result<(), StoreError> {
         // Rows first: an object that comes in after this cannot have a row in the list.
         let rows = store.monitor_digests(&self.config.installation).await?;
-        let (watched, unwatched): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| self.config.watches(&row.namespace));
+        let (watched, unwatched): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|row| self.config.watches(&row.namespace));
         let missing = compare(memory, outbox, &watched);
         let keys: BTreeSet<Key> = missing.iter().map(|(key, _)| key.clone()).collect();
         let now = Instant::now();
@@ -260,7 +261,9 @@ fn compare(memory: &Memory, outbox: &Outbox, rows: &[MonitorDigest]) -> Vec<(Key
         .filter(|(key, entry)| entry.stored.is_some() && entry.judged.is_ok() && !rows_by_key.contains_key(*key))
         .map(|(key, _)| key.clone())
         .collect();
-    lost.iter().for_each(|key| objects.mark_dirty(key));
+    for key in &lost {
+        objects.mark_dirty(key);
+    }
     missing
 }
 

@@ -44,7 +44,9 @@ pub async fn run(
         )));
     }
     if config.lease.renew_within >= config.lease.duration {
-        return Err(OperatorError::Setting("the lease must last longer than its holder may take to renew it".to_owned()));
+        return Err(OperatorError::Setting(
+            "the lease must last longer than its holder may take to renew it".to_owned(),
+        ));
     }
     let config = Arc::new(config);
     let scopes: Vec<Option<String>> = if config.watch_namespaces.is_empty() {

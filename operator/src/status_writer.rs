@@ -76,6 +76,12 @@ impl Outbox {
         self.pushed.notify_one();
     }
 
+    /// A write failed.
+    fn retry(&self, key: Key) {
+        self.queue().push_health(key, Instant::now() + RETRY);
+        self.pushed.notify_one();
+    }
+
     /// The last value has changed.
     pub(crate) fn refresh(&self, key: Key) {
         self.queue().push_refresh(key);
@@ -253,7 +259,7 @@ impl StatusWriter {
             Err(error) => {
                 self.metrics.write_error("status");
                 tracing::debug!(%error, namespace = %key.namespace, name = %key.name, "a status was not written");
-                self.outbox.health(key, Some(Instant::now() + RETRY - HEALTH_SPACING));
+                self.outbox.retry(key);
             }
         }
     }
@@ -280,7 +286,9 @@ impl StatusWriter {
         }
         let Some((_, reason, text)) = said(after, types::HEALTHY) else { return };
         let bad = |state: Option<TargetState>| matches!(state, Some(TargetState::Error | TargetState::Failed));
-        if before.state != after.state && (bad(after.state) || (bad(before.state) && after.state == Some(TargetState::Ok))) {
+        if before.state != after.state
+            && (bad(after.state) || (bad(before.state) && after.state == Some(TargetState::Ok)))
+        {
             self.outbox.event(Note { about, warning: bad(after.state), reason, action: "Probe", text });
         }
     }

@@ -190,8 +190,7 @@ impl<E> Queue<E> {
             return Some(soon(self.budget.next()));
         }
         let health = self.health.first().map(|(due, _)| soon((*due).max(self.budget.next())));
-        let refresh =
-            (!self.refresh.order.is_empty()).then(|| soon(self.refreshes.next().max(self.budget.next())));
+        let refresh = (!self.refresh.order.is_empty()).then(|| soon(self.refreshes.next().max(self.budget.next())));
         health.into_iter().chain(refresh).min()
     }
 

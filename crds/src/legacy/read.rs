@@ -31,16 +31,7 @@ pub struct Converted {
 /// # Errors
 /// The first fault, checked in the order name, type, interval present, target present, interval valid, rule, the rest.
 pub fn to_spec(form: &LegacyMonitor, base: Option<&MonitorSpec>) -> Result<Converted, LegacyError> {
-    let LegacyMonitor {
-        name,
-        probe_type,
-        interval,
-        target,
-        rule,
-        enabled,
-        group,
-        properties: _,
-    } = form;
+    let LegacyMonitor { name, probe_type, interval, target, rule, enabled, group, properties: _ } = form;
     let target = target.trim();
     if name.trim().is_empty() {
         return Err(LegacyError::MissingName);
@@ -68,11 +59,7 @@ pub fn to_spec(form: &LegacyMonitor, base: Option<&MonitorSpec>) -> Result<Conve
         return Err(LegacyError::LongInterval);
     }
 
-    let mut properties = Properties {
-        form,
-        used: Vec::new(),
-        notes: Vec::new(),
-    };
+    let mut properties = Properties { form, used: Vec::new(), notes: Vec::new() };
     let mut spec = MonitorSpec {
         display_name: Some(name.trim().to_owned()),
         interval: in_grammar(interval, length),
@@ -90,10 +77,7 @@ pub fn to_spec(form: &LegacyMonitor, base: Option<&MonitorSpec>) -> Result<Conve
         ProbeType::Http => spec.http = Some(properties.http(target, length)?),
         ProbeType::Tcp => {
             let timeout = properties.timeout(length, Duration::ZERO)?;
-            spec.tcp = Some(TcpProbe {
-                address: target.to_owned(),
-                timeout,
-            });
+            spec.tcp = Some(TcpProbe { address: target.to_owned(), timeout });
         }
         ProbeType::Ping => spec.ping = Some(properties.ping(target, length)?),
         ProbeType::Dns => spec.dns = Some(properties.dns(target, length)?),
@@ -105,26 +89,16 @@ pub fn to_spec(form: &LegacyMonitor, base: Option<&MonitorSpec>) -> Result<Conve
 
 /// The written text if the schema takes it, else the same length as we would write it.
 fn in_grammar(text: &str, length: Duration) -> String {
-    if grammar::IS_DURATION.matches(text) {
-        text.to_owned()
-    } else {
-        duration::format(length)
-    }
+    if grammar::IS_DURATION.matches(text) { text.to_owned() } else { duration::format(length) }
 }
 
 /// The fault that is told: the rule's first, as the older API did.
 fn first_fault(faults: &[FieldError]) -> LegacyError {
-    let fault = faults
-        .iter()
-        .find(|e| e.path == "spec.rule")
-        .or(faults.first())
-        .cloned();
+    let fault = faults.iter().find(|e| e.path == "spec.rule").or(faults.first()).cloned();
     let Some(error) = fault else {
         return LegacyError::InvalidType;
     };
-    let FieldError {
-        path, message, fault, ..
-    } = &error;
+    let FieldError { path, message, fault, .. } = &error;
     match path.as_str() {
         "spec.rule" => {
             let sentence = message.strip_prefix("rule does not compile: ").unwrap_or(message);
@@ -142,22 +116,10 @@ fn first_fault(faults: &[FieldError]) -> LegacyError {
         path => path.splitn(3, '.').nth(2),
     };
     if let Some(name) = property {
-        return LegacyError::Property {
-            name: name.to_owned(),
-            message: message.clone(),
-        };
+        return LegacyError::Property { name: name.to_owned(), message: message.clone() };
     }
-    let renamed = if path == "spec.displayName" {
-        "name".to_owned()
-    } else {
-        path.replace("spec.", "")
-    };
-    LegacyError::Other(FieldError {
-        path: renamed,
-        message: message.clone(),
-        fault: *fault,
-        position: None,
-    })
+    let renamed = if path == "spec.displayName" { "name".to_owned() } else { path.replace("spec.", "") };
+    LegacyError::Other(FieldError { path: renamed, message: message.clone(), fault: *fault, position: None })
 }
 
 /// Reads the properties and remembers which it knows.
@@ -171,18 +133,11 @@ impl<'a> Properties<'a> {
     /// A property's text, none if absent or empty.
     fn text(&mut self, name: &'static str) -> Option<&'a str> {
         self.used.push(name);
-        self.form
-            .properties
-            .get(name)
-            .map(String::as_str)
-            .filter(|text| !text.trim().is_empty())
+        self.form.properties.get(name).map(String::as_str).filter(|text| !text.trim().is_empty())
     }
 
     fn invalid(name: &'static str, message: impl Into<String>) -> LegacyError {
-        LegacyError::Property {
-            name: name.to_owned(),
-            message: message.into(),
-        }
+        LegacyError::Property { name: name.to_owned(), message: message.into() }
     }
 
     /// A duration, rewritten if the schema would not take its form.
@@ -238,10 +193,7 @@ impl<'a> Properties<'a> {
                 .map_err(|_| Self::invalid("headers", "headers must be a JSON object of texts"))?;
             for (name, value) in object {
                 let Some(value) = scalar_text(&value) else {
-                    return Err(Self::invalid(
-                        "headers",
-                        format!("the value of header {name:?} must be a text"),
-                    ));
+                    return Err(Self::invalid("headers", format!("the value of header {name:?} must be a text")));
                 };
                 probe.headers.push(HttpHeader { name, value });
             }
@@ -252,20 +204,13 @@ impl<'a> Properties<'a> {
     fn ping(&mut self, target: &str, interval: Duration) -> Result<PingProbe, LegacyError> {
         let mut probe = PingProbe::new(target);
         if let Some(text) = self.text("count") {
-            probe.count = text
-                .trim()
-                .parse()
-                .map_err(|_| Self::invalid("count", "count must be a whole number"))?;
+            probe.count = text.trim().parse().map_err(|_| Self::invalid("count", "count must be a whole number"))?;
         }
         let mut pause = duration::parse(&probe.interval).unwrap_or(limits::PING_INTERVAL_MIN);
         if let Some((text, length)) = self.duration("interval")? {
             (probe.interval, pause) = (text, length);
         }
-        let pauses = pause
-            * u32::try_from(probe.count)
-                .unwrap_or_default()
-                .saturating_sub(1)
-                .min(1_000);
+        let pauses = pause * u32::try_from(probe.count).unwrap_or_default().saturating_sub(1).min(1_000);
         probe.timeout = self.timeout(interval, pauses)?;
         Ok(probe)
     }
@@ -300,10 +245,7 @@ impl<'a> Properties<'a> {
     fn finish(self) -> Vec<String> {
         let Self { form, used, mut notes } = self;
         for name in form.properties.keys().filter(|name| !used.contains(&name.as_str())) {
-            notes.push(format!(
-                "property {name} means nothing for type {} and was left out",
-                form.probe_type
-            ));
+            notes.push(format!("property {name} means nothing for type {} and was left out", form.probe_type));
         }
         notes
     }

@@ -37,10 +37,7 @@ fn faults_come_in_the_order_that_clients_know() {
     }
     value["interval"] = json!("1s");
     value["rule"] = json!("");
-    assert_eq!(
-        error(&value),
-        "monitor target invalid: url must begin with http:// or https://"
-    );
+    assert_eq!(error(&value), "monitor target invalid: url must begin with http:// or https://");
     value["target"] = json!("http://a");
     assert!(to_spec(&form(value), None).is_ok());
 }
@@ -55,10 +52,7 @@ fn all_properties_of_http_arrive() {
         "headers": r#"{"content-type": "application/json", "x-n": 1}"#, "bodyRegex": "build (\\d+)",
     });
     let converted = to_spec(&form(value), None).unwrap();
-    let header = |name: &str, value: &str| HttpHeader {
-        name: name.into(),
-        value: value.into(),
-    };
+    let header = |name: &str, value: &str| HttpHeader { name: name.into(), value: value.into() };
     assert_eq!(
         converted.spec,
         MonitorSpec {
@@ -92,10 +86,7 @@ fn timeouts_are_clamped_and_said() {
     }
     value["interval"] = json!("10m");
     value["properties"] = json!({"timeout": "5m"});
-    assert_eq!(
-        to_spec(&form(value), None).unwrap().spec.http.unwrap().timeout.unwrap(),
-        "1m"
-    );
+    assert_eq!(to_spec(&form(value), None).unwrap().spec.http.unwrap().timeout.unwrap(), "1m");
 }
 
 #[test]
@@ -125,18 +116,8 @@ fn bad_properties_are_named() {
             json!({"validateTLS": "maybe"}),
             "monitor property validateTLS invalid: validateTLS must be \"true\" or \"false\"",
         ),
-        (
-            "ping",
-            "a",
-            json!({"count": "many"}),
-            "monitor property count invalid: count must be a whole number",
-        ),
-        (
-            "ping",
-            "a",
-            json!({"count": 21}),
-            "monitor property count invalid: count must be between 1 and 20",
-        ),
+        ("ping", "a", json!({"count": "many"}), "monitor property count invalid: count must be a whole number"),
+        ("ping", "a", json!({"count": 21}), "monitor property count invalid: count must be between 1 and 20"),
         (
             "ping",
             "a",
@@ -178,15 +159,9 @@ fn bad_properties_are_named() {
 fn unknown_properties_are_noted_and_pools_kept() {
     let mut value = base();
     value["properties"] = json!({"count": "3"});
-    let existing = MonitorSpec {
-        runner_pools: vec!["dmz".into()],
-        ..MonitorSpec::default()
-    };
+    let existing = MonitorSpec { runner_pools: vec!["dmz".into()], ..MonitorSpec::default() };
     let converted = to_spec(&form(value), Some(&existing)).unwrap();
-    assert_eq!(
-        converted.notes,
-        ["property count means nothing for type http and was left out"]
-    );
+    assert_eq!(converted.notes, ["property count means nothing for type http and was left out"]);
     assert_eq!(converted.spec.runner_pools, ["dmz"]);
 }
 
@@ -195,10 +170,7 @@ fn specs_round_trip() {
     let specs = [
         MonitorSpec {
             http: Some(HttpProbe {
-                headers: vec![HttpHeader {
-                    name: "A".into(),
-                    value: "b".into(),
-                }],
+                headers: vec![HttpHeader { name: "A".into(), value: "b".into() }],
                 follow_redirects: false,
                 body_regex: Some("x".into()),
                 ..HttpProbe::new("http://a.example/?q=1")
@@ -206,17 +178,11 @@ fn specs_round_trip() {
             ..MonitorSpec::default()
         },
         MonitorSpec {
-            tcp: Some(TcpProbe {
-                timeout: Some("2s".into()),
-                ..TcpProbe::new("[::1]:443")
-            }),
+            tcp: Some(TcpProbe { timeout: Some("2s".into()), ..TcpProbe::new("[::1]:443") }),
             ..MonitorSpec::default()
         },
         MonitorSpec {
-            ping: Some(PingProbe {
-                count: 5,
-                ..PingProbe::new("::1")
-            }),
+            ping: Some(PingProbe { count: 5, ..PingProbe::new("::1") }),
             suspend: true,
             ..MonitorSpec::default()
         },
@@ -231,10 +197,7 @@ fn specs_round_trip() {
         },
     ];
     for spec in specs {
-        let spec = MonitorSpec {
-            display_name: Some("x".into()),
-            ..spec
-        };
+        let spec = MonitorSpec { display_name: Some("x".into()), ..spec };
         let written = from_spec("object", &spec);
         let json = serde_json::to_value(&written).unwrap();
         assert_eq!(to_spec(&form(json), None).unwrap().spec, spec);

@@ -52,10 +52,7 @@ fn without_location(message: &str) -> &str {
 
 impl From<serde_saphyr::Location> for Location {
     fn from(location: serde_saphyr::Location) -> Self {
-        Self {
-            line: location.line() as u32,
-            column: location.column() as u32,
-        }
+        Self { line: location.line() as u32, column: location.column() as u32 }
     }
 }
 
@@ -63,20 +60,13 @@ impl Node {
     /// A member of a map, null counting as absent.
     pub(super) fn get(&self, name: &str) -> Option<&Node> {
         let Tree::Map(members) = &self.tree else { return None };
-        members
-            .iter()
-            .find(|(key, _)| key.name == name)
-            .map(|(_, node)| node)
-            .filter(|node| !node.is_null())
+        members.iter().find(|(key, _)| key.name == name).map(|(_, node)| node).filter(|node| !node.is_null())
     }
 
     /// Takes a member out of a map.
     pub(super) fn take(self, name: &str) -> Option<Node> {
         let Tree::Map(members) = self.tree else { return None };
-        members
-            .into_iter()
-            .find(|(key, _)| key.name == name)
-            .map(|(_, node)| node)
+        members.into_iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
     }
 
     /// The text, if it is one.
@@ -126,21 +116,14 @@ impl Node {
                 node = item;
             }
         }
-        ManifestError {
-            location,
-            path: path.to_owned(),
-            message: message.into(),
-        }
+        ManifestError { location, path: path.to_owned(), message: message.into() }
     }
 }
 
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Tree>::deserialize(deserializer)?;
-        Ok(Self {
-            tree: spanned.value,
-            location: spanned.referenced.into(),
-        })
+        Ok(Self { tree: spanned.value, location: spanned.referenced.into() })
     }
 }
 
@@ -206,13 +189,7 @@ impl<'de> Visitor<'de> for TreeVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Tree, A::Error> {
         let mut members = Vec::new();
         while let Some(key) = access.next_key::<Spanned<String>>()? {
-            members.push((
-                Key {
-                    name: key.value,
-                    location: key.referenced.into(),
-                },
-                access.next_value()?,
-            ));
+            members.push((Key { name: key.value, location: key.referenced.into() }, access.next_value()?));
         }
         Ok(Tree::Map(members))
     }
@@ -228,12 +205,7 @@ pub(super) enum Ordered {
 
 impl Ordered {
     pub(super) fn object<'a>(members: impl IntoIterator<Item = (&'a str, Ordered)>) -> Self {
-        Self::Object(
-            members
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect(),
-        )
+        Self::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 }
 

@@ -72,9 +72,7 @@ fn check_metadata(document: &Node, metadata: &Node, faults: &mut Vec<ManifestErr
         )),
     }
     if let Some(node) = metadata.get("namespace")
-        && !node
-            .text()
-            .is_some_and(|text| crate::grammar::IS_POOL_NAME.matches(text))
+        && !node.text().is_some_and(|text| crate::grammar::IS_POOL_NAME.matches(text))
     {
         faults.push(document.fault(
             "metadata.namespace",
@@ -101,9 +99,7 @@ fn is_object_name(name: &str) -> bool {
         && name.split('.').all(|label| {
             edge(label.chars().next())
                 && edge(label.chars().last())
-                && label
-                    .chars()
-                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+                && label.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
         })
 }
 
@@ -123,12 +119,7 @@ fn check_value(document: &Node, node: &Node, schema: &Value, path: &str, faults:
                     check_value(document, member, known, &path, faults);
                 }
             }
-            for name in schema["required"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-            {
+            for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
                 if node.get(name).is_none() {
                     faults.push(document.fault(path, format!("{name} is missing")));
                 }
@@ -140,12 +131,8 @@ fn check_value(document: &Node, node: &Node, schema: &Value, path: &str, faults:
             }
         }
         ("string", Tree::Scalar(Value::String(text))) => {
-            let allowed: Vec<&str> = schema["enum"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .collect();
+            let allowed: Vec<&str> =
+                schema["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
             if !allowed.is_empty() && !allowed.contains(&text.as_str()) {
                 fault(format!("{field} must be one of {}", allowed.join(", ")));
             }
@@ -240,12 +227,7 @@ pub(super) fn in_schema_order(value: Value) -> Ordered {
         Value::Object(members) => {
             let mut members: Vec<(String, Value)> = members.into_iter().collect();
             members.sort_by_key(|(name, _)| ORDER.iter().position(|known| known == name).unwrap_or(ORDER.len()));
-            Ordered::Object(
-                members
-                    .into_iter()
-                    .map(|(name, value)| (name, in_schema_order(value)))
-                    .collect(),
-            )
+            Ordered::Object(members.into_iter().map(|(name, value)| (name, in_schema_order(value))).collect())
         }
         Value::Array(items) => Ordered::List(items.into_iter().map(in_schema_order).collect()),
         scalar => Ordered::Value(scalar),

@@ -30,11 +30,7 @@ fn errors(text: &str) -> Vec<String> {
 }
 
 fn with_spec(spec: &str) -> String {
-    let indented = spec
-        .lines()
-        .map(|line| format!("  {line}"))
-        .collect::<Vec<_>>()
-        .join("\n");
+    let indented = spec.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n");
     format!("apiVersion: nanomon.io/v1alpha1\nkind: Monitor\nmetadata: {{name: a}}\nspec:\n{indented}\n")
 }
 
@@ -42,11 +38,7 @@ fn with_spec(spec: &str) -> String {
 fn several_documents_are_read() {
     let manifest = read(GOOD);
     assert_eq!(manifest.errors, []);
-    let found: Vec<_> = manifest
-        .documents
-        .iter()
-        .map(|d| (d.namespace(), d.name(), d.location.line))
-        .collect();
+    let found: Vec<_> = manifest.documents.iter().map(|d| (d.namespace(), d.name(), d.location.line)).collect();
     assert_eq!(found, [("shop", "shop-home", 2), ("default", "db", 15)]);
     assert_eq!(manifest.documents[0].def.display_name, "Shop home page");
     assert_eq!(manifest.documents[1].def.target.address(), "db.example:5432");
@@ -61,37 +53,23 @@ fn json_and_lists_are_read() {
     let manifest = read(text);
     assert_eq!(manifest.documents.len(), 1);
     assert_eq!(manifest.errors[0].location.line, 3);
-    assert!(
-        manifest.errors[0].message.contains("kind \"Secret\""),
-        "{:?}",
-        manifest.errors
-    );
+    assert!(manifest.errors[0].message.contains("kind \"Secret\""), "{:?}", manifest.errors);
 }
 
 #[test]
 fn nothing_is_no_fault() {
     for text in ["", "# only a comment\n", "---\n---\n"] {
         let manifest = read(text);
-        assert!(
-            manifest.documents.is_empty() && manifest.errors.is_empty(),
-            "{text:?}: {:?}",
-            manifest.errors
-        );
+        assert!(manifest.documents.is_empty() && manifest.errors.is_empty(), "{text:?}: {:?}", manifest.errors);
     }
 }
 
 #[test]
 fn faults_have_line_column_field_and_sentence() {
     for (text, expected) in [
-        (
-            with_spec("htpp: {url: http://a.example}"),
-            "5:3: spec.htpp: htpp is no field of spec; did you mean http?",
-        ),
+        (with_spec("htpp: {url: http://a.example}"), "5:3: spec.htpp: htpp is no field of spec; did you mean http?"),
         (with_spec("http: {}"), "5:3: spec.http: url is missing"),
-        (
-            with_spec("http:\n  url: ftp://a.example"),
-            "6:5: spec.http.url: url must begin with http:// or https://",
-        ),
+        (with_spec("http:\n  url: ftp://a.example"), "6:5: spec.http.url: url must begin with http:// or https://"),
         (
             with_spec("interval: 5\nhttp: {url: http://a.example}"),
             "5:3: spec.interval: interval must be a text (in quotes, if it looks like a number or true/false)",
@@ -106,14 +84,8 @@ fn faults_have_line_column_field_and_sentence() {
             with_spec("dns: {name: a.example, recordType: SRV}"),
             "5:26: spec.dns.recordType: recordType must be one of A, AAAA, CNAME, TXT, MX, NS",
         ),
-        (
-            with_spec("ping: {host: a.example, count: 2.5}"),
-            "5:27: spec.ping.count: count must be a whole number",
-        ),
-        (
-            with_spec("suspend: maybe\nping: {host: a.example}"),
-            "5:3: spec.suspend: suspend must be true or false",
-        ),
+        (with_spec("ping: {host: a.example, count: 2.5}"), "5:27: spec.ping.count: count must be a whole number"),
+        (with_spec("suspend: maybe\nping: {host: a.example}"), "5:3: spec.suspend: suspend must be true or false"),
         (
             with_spec("ping: {host: a.example}\ntcp: {address: 'a.example:1'}"),
             "4:1: spec: exactly one of http, tcp, ping and dns must be set",
@@ -122,10 +94,7 @@ fn faults_have_line_column_field_and_sentence() {
             "apiVersion: nanomon.io/v1\nkind: Monitor\n".to_owned(),
             "1:1: apiVersion: apiVersion \"nanomon.io/v1\" is unknown for a Monitor; expected is kind: Monitor with apiVersion: nanomon.io/v1alpha1",
         ),
-        (
-            "- a\n".to_owned(),
-            "1:1: the document must be an object with apiVersion, kind, metadata and spec",
-        ),
+        ("- a\n".to_owned(), "1:1: the document must be an object with apiVersion, kind, metadata and spec"),
         (
             "apiVersion: nanomon.io/v1alpha1\nkind: Monitor\nmetadata: {name: A_b}\nspec: {ping: {host: a}}\n"
                 .to_owned(),
@@ -133,38 +102,17 @@ fn faults_have_line_column_field_and_sentence() {
         ),
     ] {
         let found = errors(&text);
-        assert!(
-            found.iter().any(|error| error == expected),
-            "{text}\nexpected {expected}\nfound    {found:#?}"
-        );
+        assert!(found.iter().any(|error| error == expected), "{text}\nexpected {expected}\nfound    {found:#?}");
     }
 }
 
 #[test]
 fn broken_yaml_is_a_sentence_with_a_place() {
-    for text in [
-        "a: [",
-        "a: b: c",
-        "\t- x",
-        "a: &x *y",
-        "'",
-        "%",
-        "a: 'b\n",
-        "{",
-        "\u{0}",
-        "a: !!binary x",
-    ] {
+    for text in ["a: [", "a: b: c", "\t- x", "a: &x *y", "'", "%", "a: 'b\n", "{", "\u{0}", "a: !!binary x"] {
         let found = read(text);
         assert_eq!(found.documents.len(), 0);
         assert!(!found.errors.is_empty(), "{text:?}");
-        assert!(
-            found
-                .errors
-                .iter()
-                .all(|e| e.location.line >= 1 && !e.message.contains('\n')),
-            "{:?}",
-            found.errors
-        );
+        assert!(found.errors.iter().all(|e| e.location.line >= 1 && !e.message.contains('\n')), "{:?}", found.errors);
     }
 }
 
@@ -174,10 +122,7 @@ fn one_bad_document_does_not_hide_the_good_ones() {
         format!("{GOOD}---\napiVersion: nanomon.io/v1alpha1\nkind: Monitor\nmetadata: {{name: bad}}\nspec: {{}}\n");
     let manifest = read(&text);
     assert_eq!(manifest.documents.len(), 2);
-    assert_eq!(
-        errors(&text),
-        ["28:1: spec: exactly one of http, tcp, ping and dns must be set"]
-    );
+    assert_eq!(errors(&text), ["28:1: spec: exactly one of http, tcp, ping and dns must be set"]);
 }
 
 #[test]
@@ -185,10 +130,7 @@ fn twins_in_a_file_are_refused() {
     let text = format!("{}---\n{}", with_spec("ping: {host: a}"), with_spec("ping: {host: b}"));
     let manifest = read(&text);
     assert_eq!(manifest.documents.len(), 1);
-    assert_eq!(
-        errors(&text),
-        ["7:1: metadata.name: Monitor default/a stands already at line 1"]
-    );
+    assert_eq!(errors(&text), ["7:1: metadata.name: Monitor default/a stands already at line 1"]);
 }
 
 #[test]

@@ -8,10 +8,7 @@ use super::status::MonitorStatus;
 
 /// What is probed, how often, and by which rule an answer is judged.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[expect(
-    clippy::duplicated_attributes,
-    reason = "each printcolumn has its own type and priority"
-)]
+#[expect(clippy::duplicated_attributes, reason = "each printcolumn has its own type and priority")]
 #[kube(
     group = "nanomon.io",
     version = "v1alpha1",
@@ -274,10 +271,7 @@ pub struct DnsProbe {
 /// Kinds of records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
-#[expect(
-    missing_docs,
-    reason = "the names are the DNS's own, and a doc comment would reorder the schema's list"
-)]
+#[expect(missing_docs, reason = "the names are the DNS's own, and a doc comment would reorder the schema's list")]
 pub enum DnsRecordType {
     #[default]
     A,
@@ -291,10 +285,7 @@ pub enum DnsRecordType {
 /// Families of addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
-#[expect(
-    missing_docs,
-    reason = "explained at the field, and a doc comment would reorder the schema's list"
-)]
+#[expect(missing_docs, reason = "explained at the field, and a doc comment would reorder the schema's list")]
 pub enum DnsNetwork {
     #[default]
     Ip,
@@ -364,22 +355,14 @@ impl HttpProbe {
 impl TcpProbe {
     /// A connection to `host:port` with the schema's defaults.
     pub fn new(address: impl Into<String>) -> Self {
-        Self {
-            address: address.into(),
-            timeout: None,
-        }
+        Self { address: address.into(), timeout: None }
     }
 }
 
 impl PingProbe {
     /// Echo requests to the host with the schema's defaults.
     pub fn new(host: impl Into<String>) -> Self {
-        Self {
-            host: host.into(),
-            count: defaults::ping_count(),
-            interval: defaults::ping_interval(),
-            timeout: None,
-        }
+        Self { host: host.into(), count: defaults::ping_count(), interval: defaults::ping_interval(), timeout: None }
     }
 }
 

@@ -22,10 +22,7 @@ fn matches_not(pattern: &str, sentence: &str) -> Rule {
 
 /// A bound on a duration that holds also for texts that are none.
 fn duration_bounds(bounds: &str, sentence: &str) -> Rule {
-    rule(
-        &format!("!self.matches(r'{}') || {bounds}", grammar::DURATION),
-        sentence,
-    )
+    rule(&format!("!self.matches(r'{}') || {bounds}", grammar::DURATION), sentence)
 }
 
 pub(super) fn one_target() -> Rule {
@@ -51,10 +48,7 @@ pub(super) fn timeout_shorter(member: &str) -> Rule {
 /// A train of echo requests ends before the next run. CEL has no product of a duration and a number, hence the sum.
 pub(super) fn ping_train() -> Rule {
     let duration = grammar::DURATION;
-    let steps = (0..nanomon_core::monitor::limits::PING_COUNT_MAX)
-        .map(|n| n.to_string())
-        .collect::<Vec<_>>()
-        .join(",");
+    let steps = (0..nanomon_core::monitor::limits::PING_COUNT_MAX).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
     rule(
         &format!(
             "!has(self.ping) || !self.ping.interval.matches(r'{duration}') || !self.interval.matches(r'{duration}') || \
@@ -102,10 +96,7 @@ pub(super) fn rule_text() -> Rule {
 }
 
 pub(super) fn pools() -> Rule {
-    rule(
-        &format!("self.all(pool, pool.matches(r'{}'))", grammar::POOL_NAME),
-        sentences::POOL,
-    )
+    rule(&format!("self.all(pool, pool.matches(r'{}'))", grammar::POOL_NAME), sentences::POOL)
 }
 
 pub(super) fn url_scheme() -> Rule {
@@ -134,11 +125,7 @@ pub(super) fn url_forbidden() -> Rule {
 
 pub(super) fn method() -> Rule {
     rule(
-        &format!(
-            "self.matches(r'{}') && !self.matches(r'{}')",
-            grammar::METHOD,
-            grammar::METHOD_TUNNEL
-        ),
+        &format!("self.matches(r'{}') && !self.matches(r'{}')", grammar::METHOD, grammar::METHOD_TUNNEL),
         sentences::METHOD,
     )
 }
@@ -176,19 +163,13 @@ pub(super) fn address_form() -> Rule {
 
 pub(super) fn address_port() -> Rule {
     rule(
-        &format!(
-            "!self.matches(r':[0-9]+$') || self.matches(r'{}')",
-            grammar::ends_in_port_pattern()
-        ),
+        &format!("!self.matches(r':[0-9]+$') || self.matches(r'{}')", grammar::ends_in_port_pattern()),
         sentences::ADDRESS_PORT,
     )
 }
 
 pub(super) fn host() -> Rule {
-    rule(
-        &format!("self.matches(r'{}') || isIP(self)", grammar::name_pattern()),
-        sentences::HOST,
-    )
+    rule(&format!("self.matches(r'{}') || isIP(self)", grammar::name_pattern()), sentences::HOST)
 }
 
 pub(super) fn ping_interval_form() -> Rule {

@@ -58,6 +58,11 @@ pub struct MonitorStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<i64>,
 
+    /// The newest token of the annotation nanomon.io/run-now for which a run was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub last_run_request: Option<String>,
+
     /// The state as each pool sees it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
@@ -88,10 +93,7 @@ pub struct PoolState {
 
 /// A target's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
-#[expect(
-    missing_docs,
-    reason = "a doc comment would reorder the schema's list; the words are those of the results"
-)]
+#[expect(missing_docs, reason = "a doc comment would reorder the schema's list; the words are those of the results")]
 pub enum TargetState {
     #[serde(rename = "OK")]
     Ok,

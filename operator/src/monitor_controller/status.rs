@@ -53,6 +53,9 @@ pub(crate) fn desired(entry: &Entry, around: &Surroundings<'_>) -> Option<Monito
     if let Some(stored) = entry.stored {
         status.id = Some(i64::from(stored.id));
     }
+    if let Some(token) = &entry.run_asked {
+        status.last_run_request = Some(token.clone());
+    }
     if let Ok(valid) = &entry.judged {
         status.probe_type = Some(valid.def.probe_type().as_str().to_owned());
         status.target = Some(valid.def.target.display());
@@ -206,8 +209,9 @@ pub(crate) fn weight(seen: &MonitorStatus, desired: &MonitorStatus) -> Weight {
     let verdict = |status: &MonitorStatus| {
         let of_health = |type_: &str| type_ == types::HEALTHY || type_ == types::STALE;
         let conditions: Vec<_> = status.conditions.iter().filter(|c| !of_health(&c.type_)).cloned().collect();
-        let MonitorStatus { observed_generation, running_generation, probe_type, target, id, .. } = status.clone();
-        (conditions, observed_generation, running_generation, probe_type, target, id)
+        let MonitorStatus { observed_generation, running_generation, probe_type, target, id, last_run_request, .. } =
+            status.clone();
+        (conditions, observed_generation, running_generation, probe_type, target, id, last_run_request)
     };
     if verdict(seen) != verdict(desired) {
         return Weight::Verdict;

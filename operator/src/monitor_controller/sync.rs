@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use nanomon_crds::conditions::reasons;
 use nanomon_sql::monitors::{Change, MonitorWrite, Source};
+use nanomon_sql::probe_requests::NewProbeRequest;
 use nanomon_sql::{MonitorId, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use super::status::is_faulty;
+use super::validate::RUN_NOW;
 use crate::OperatorConfig;
 use crate::leader::{Leadership, Term};
 use crate::metrics::Metrics;
@@ -63,6 +65,10 @@ impl Sync {
             if !self.leadership.holds(term) {
                 return;
             }
+            let second_looks = self.memory.lock().take_second_looks(Instant::now());
+            for key in second_looks {
+                self.outbox.verdict(key);
+            }
             let result = match epoch {
                 Some(epoch) => self.round(epoch).await,
                 // Taken when it is first needed: PostgreSQL may be away when the term begins.
@@ -80,7 +86,10 @@ impl Sync {
                 Err(error) => {
                     self.metrics.sync_error(error.category());
                     if failures == 0 {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "definitions cannot be stored; trying on");
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "definitions cannot be stored; trying on"
+                        );
                     }
                     self.say_not_stored(&error);
                     tokio::time::sleep(BACKOFF[failures.min(BACKOFF.len() - 1)]).await;
@@ -189,10 +198,15 @@ impl Sync {
                 });
             }
         }
-        let result = self.write(epoch, &writes).await;
+        let result = match self.write(epoch, &writes).await {
+            Ok(()) => self.ask_for_runs(&keys).await,
+            Err(error) => Err(error),
+        };
         if result.is_err() {
             let mut objects = self.memory.lock();
-            keys.iter().for_each(|key| objects.mark_dirty(key));
+            for key in &keys {
+                objects.mark_dirty(key);
+            }
         }
         result
     }
@@ -226,6 +240,39 @@ impl Sync {
         }
     }
 
+    /// Asks for the runs that annotations ask for. A token is echoed once it was asked for; an operator that dies in between
+    /// asks twice, never not at all.
+    async fn ask_for_runs(&self, keys: &[Key]) -> Result<(), StoreError> {
+        let wanted: Vec<(Key, MonitorId, String, Vec<String>)> = {
+            let objects = self.memory.lock();
+            let ask = |key: &Key| {
+                let entry = objects.entries.get(key)?;
+                let valid = entry.judged.as_ref().ok()?;
+                Some((key.clone(), entry.stored?.id, entry.run_wanted()?.clone(), valid.def.pools.clone()))
+            };
+            keys.iter().filter_map(ask).collect()
+        };
+        for (key, id, token, pools) in wanted {
+            for pool in pools.iter().filter(|pool| self.config.pools.contains(pool)) {
+                let request = NewProbeRequest {
+                    monitor_id: Some(id),
+                    def: None,
+                    namespace: key.namespace.clone(),
+                    pool_id: self.store.pool_ensure(pool).await?,
+                    requester: format!("annotation {RUN_NOW}"),
+                };
+                if self.store.probe_request_create(&request).await?.is_none() {
+                    tracing::info!(namespace = %key.namespace, name = %key.name, "too many runs are asked for; not this one");
+                }
+            }
+            if let Some(entry) = self.memory.lock().entries.get_mut(&key) {
+                entry.run_asked = Some(token);
+            }
+            self.outbox.verdict(key);
+        }
+        Ok(())
+    }
+
     /// Remembers what became of a definition and has its status written.
     fn settle(&self, write: &MonitorWrite, stored: Option<Stored>, not_stored: Option<(&'static str, String)>) {
         let key = Key { namespace: write.namespace.clone(), name: write.name.clone() };
@@ -237,10 +284,13 @@ impl Sync {
         if entry.generation == write.generation {
             entry.not_stored = not_stored;
             entry.settled = true;
-            if is_faulty(entry, &self.config.pools) {
-                entry.faulty_since.get_or_insert_with(Instant::now);
-            } else {
+            let faulty = is_faulty(entry, &self.config.pools);
+            if !faulty {
                 entry.faulty_since = None;
+            } else if entry.faulty_since.is_none() {
+                let now = Instant::now();
+                entry.faulty_since = Some(now);
+                objects.look_again(key.clone(), now + self.config.stalled_after);
             }
         }
         drop(objects);
@@ -265,6 +315,8 @@ impl Sync {
                 }
             }
         }
-        waiting.into_iter().for_each(|key| self.outbox.verdict(key));
+        for key in waiting {
+            self.outbox.verdict(key);
+        }
     }
 }

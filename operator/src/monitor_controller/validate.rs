@@ -96,6 +96,7 @@ fn object(metadata: &ObjectMeta, judged: Result<Valid, Refusal>, status: Monitor
 mod tests {
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "json!(…) reads better at the call")]
     fn monitor(spec: Value) -> Monitor {
         let metadata = json!({
             "name": "shop-home", "namespace": "shop", "uid": "6b5a3c1e-0000-4000-8000-000000000001", "generation": 3,

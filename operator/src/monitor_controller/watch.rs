@@ -59,7 +59,12 @@ pub(crate) async fn run(
 }
 
 /// Takes an event; true if there may be work.
-fn take(memory: &Memory, scope: Option<&str>, event: watcher::Event<DeserializeGuard<Monitor>>, first: &mut bool) -> bool {
+fn take(
+    memory: &Memory,
+    scope: Option<&str>,
+    event: watcher::Event<DeserializeGuard<Monitor>>,
+    first: &mut bool,
+) -> bool {
     match event {
         watcher::Event::Init => {
             memory.lock().list_begin(scope);

@@ -5,12 +5,14 @@ use nanomon_crds::Monitor;
 
 const POOLS: [&str; 1] = ["default"];
 
+#[expect(clippy::needless_pass_by_value, reason = "json!(…) reads better at the call")]
 fn entry(spec: Value) -> Entry {
     let metadata = json!({
         "name": "m", "namespace": "n", "uid": "6b5a3c1e-0000-4000-8000-000000000001", "generation": 2,
     });
     let status = json!({"observedGeneration": -1});
-    let monitor: Monitor = serde_json::from_value(json!({"metadata": metadata, "spec": spec, "status": status})).unwrap();
+    let monitor: Monitor =
+        serde_json::from_value(json!({"metadata": metadata, "spec": spec, "status": status})).unwrap();
     let object = judge(&monitor).unwrap();
     let key = object.key.clone();
     let mut objects = Objects::default();
@@ -24,7 +26,7 @@ fn status_at(entry: &Entry, second: i64) -> MonitorStatus {
     let pools = POOLS.map(str::to_owned);
     let around = Surroundings {
         pools: &pools,
-        stalled_after: Duration::from_secs(120),
+        stalled_after: Duration::from_mins(2),
         now: Timestamp::from_second(second).unwrap(),
         instant: Instant::now(),
     };
@@ -107,8 +109,10 @@ fn a_missing_pool_stalls_only_after_a_while() {
     entry.faulty_since = Instant::now().checked_sub(Duration::from_secs(121));
     let status = status_at(&entry, 10);
     assert!(said(&status).contains(&"Stalled=True/NoPool".to_owned()), "{:?}", said(&status));
-    assert!(said(&status_at(&stored(self::entry(json!({"ping": {"host": "a"}, "runnerPools": ["eu", "default"]})), 2), 1))
-        .contains(&"Ready=True/Running".to_owned()));
+    assert!(
+        said(&status_at(&stored(self::entry(json!({"ping": {"host": "a"}, "runnerPools": ["eu", "default"]})), 2), 1))
+            .contains(&"Ready=True/Running".to_owned())
+    );
 }
 
 #[test]
