@@ -9,6 +9,7 @@ pub mod error;
 pub mod heads;
 mod health;
 pub mod history;
+mod kept;
 pub mod leases;
 pub mod metrics;
 pub mod migrate;

@@ -1,12 +1,13 @@
 //! The pool of connections and [`Store`], the handle that everybody holds.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
 
 use crate::error::{Result, StoreError};
+use crate::kept::Kept;
 use crate::metrics::StoreMetrics;
 use crate::notify::Notifier;
 use crate::session::Session;
@@ -34,6 +35,7 @@ struct Inner {
     up: AtomicBool,
     metrics: StoreMetrics,
     notifier: Notifier,
+    kept: Mutex<Kept>,
 }
 
 impl std::fmt::Debug for Store {
@@ -67,6 +69,7 @@ impl Store {
                 up: AtomicBool::new(false),
                 metrics: StoreMetrics::default(),
                 notifier: Notifier::default(),
+                kept: Mutex::default(),
             }),
         })
     }
@@ -97,6 +100,15 @@ impl Store {
 
     pub(crate) fn notifier(&self) -> &Notifier {
         &self.inner.notifier
+    }
+
+    /// What retention had left when it was last read: a guess that each reader checks.
+    pub(crate) fn kept(&self) -> Kept {
+        *self.inner.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_kept(&self, kept: Kept) {
+        *self.inner.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 
     pub(crate) fn set_up(&self, up: bool) {

@@ -2,8 +2,13 @@
 
 use nanomon_core::rollup::Bucket;
 
-use crate::error::Result;
-use crate::{MonitorId, Slot, Store};
+use crate::{MonitorId, Slot};
+
+mod points;
+mod segments;
+mod uptime;
+
+pub use points::POINTS_MAX;
 
 /// A chart's data.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,14 +52,10 @@ impl Uptime {
     }
 }
 
-impl Store {
-    /// Points of a monitor in `[from, to)`, at most `points` (≤ 500): ≤ 6 h raw, ≤ 8 days 5 min, ≤ 90 days hours, beyond days.
-    pub async fn series_read(&self, _monitor: MonitorId, _from: Slot, _to: Slot, _points: u16) -> Result<SeriesPoints> {
-        todo!()
-    }
-
-    /// Uptime of these monitors over these windows `[from, to)`: one statement for all.
-    pub async fn uptime_read(&self, _monitors: &[MonitorId], _windows: &[(Slot, Slot)]) -> Result<Vec<Uptime>> {
-        todo!()
-    }
-}
+/// What a raw row `r` with its timetable `c` weighs: as `core`'s `Bucket::add` and `weight_at` have it. 36 is unknown or
+/// extra, 8 maintenance, 3 the status.
+const WEIGHT: &str = "case when c.active and r.verdict & 36 = 0 and r.verdict & 8 = 0 and r.verdict & 3 = 0 \
+      then c.interval_ms else 0 end::int8 as up, \
+    case when c.active and r.verdict & 36 = 0 and r.verdict & 8 = 0 and r.verdict & 3 <> 0 \
+      then c.interval_ms else 0 end::int8 as down, \
+    case when c.active and r.verdict & 36 = 0 and r.verdict & 8 <> 0 then c.interval_ms else 0 end::int8 as maint";

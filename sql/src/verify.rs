@@ -6,10 +6,10 @@ use std::pin::pin;
 use futures::TryStreamExt as _;
 use nanomon_core::rollup::{Bucket, Level, ScheduleRow, rollup_step, thresholds_at, weight_at};
 use nanomon_core::status::{FoldInput, SeriesState, fold};
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::error::{Result, StoreError};
+use crate::kept::Kept;
 use crate::replay::{RESULTS_OF, replayed_row, schedules_of};
 use crate::results::{BUCKET_COLUMNS, StateRow, bucket_sums, lock_columns, rollup_table};
 use crate::session::Session;
@@ -62,7 +62,7 @@ impl Store {
         session.mark_transaction(true);
         session.batch(BEGIN).await?;
         let mut report = VerifyReport::default();
-        let kept = Kept::read(&session.query(KEPT, &[]).await?);
+        let kept = Kept::read_rows(&session.query(KEPT, &[]).await?, 0);
         for (sql, text) in [
             (COPIES, "the state's copy of the definition is not what the definition says"),
             (STATELESS, "there is no state"),
@@ -90,31 +90,6 @@ impl VerifyReport {
         if self.faults.len() < FAULTS_MAX {
             self.faults.push(text);
         }
-    }
-}
-
-/// From which slot on each table is complete.
-#[derive(Debug, Clone, Copy, Default)]
-struct Kept {
-    results: Slot,
-    levels: [Slot; 3],
-}
-
-impl Kept {
-    fn read(rows: &[Row]) -> Self {
-        let mut kept = Self::default();
-        for row in rows {
-            let (name, from): (&str, Slot) = (row.get(0), row.get(1));
-            if name == "results" {
-                kept.results = from;
-            }
-            for (level, mark) in Level::ALL.into_iter().zip(&mut kept.levels) {
-                if name == rollup_table(level) {
-                    *mark = from;
-                }
-            }
-        }
-        kept
     }
 }
 

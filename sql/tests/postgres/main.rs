@@ -3,4 +3,5 @@
 mod definitions;
 mod membership;
 mod results;
+mod retention;
 mod support;
