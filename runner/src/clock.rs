@@ -59,7 +59,9 @@ impl Offset {
             *self = Self { known: Some(current), target: current, at: received_us };
             return Step::Kept;
         }
-        *self = Self { known: Some(current), target: sample, at: received_us };
+        // No further than what is certain: an answer that took long comes with an error of half its way.
+        let target = sample - uncertainty * difference.signum();
+        *self = Self { known: Some(current), target, at: received_us };
         Step::Slewing
     }
 }

@@ -48,6 +48,8 @@ pub struct Database {
 
 impl Database {
     pub async fn new(postgres: &Postgres) -> Result<Self> {
+        // Shown with RUST_LOG=info; a second initialisation in the same process changes nothing.
+        let _ = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).with_test_writer().try_init();
         let dsn = postgres.create_dsn().await?;
         let settings = Settings::parse(&dsn, None)?;
         let store = Store::new(&settings.clone().with_pool(8, "test"))?;
