@@ -18,8 +18,7 @@ async function create(page: Page, name: string) {
 }
 
 test.describe('the form', () => {
-  test('creates an HTTP monitor', async ({ page, monitors, target }) => {
-    await monitors.list()
+  test('creates an HTTP monitor', async ({ page, target }) => {
     await page.goto('/')
     await page.getByRole('link', { name: 'New monitor' }).click()
     await page.getByRole('textbox', { name: 'URL' }).fill(target.url)
@@ -29,14 +28,13 @@ test.describe('the form', () => {
     await page.getByRole('textbox', { name: 'Name of header 1' }).fill('Accept')
     await page.getByRole('textbox', { name: 'Value of header 1' }).fill('text/plain')
     await page.getByRole('textbox', { name: 'Body regex' }).fill('version (\\d+)')
-    await page.getByRole('textbox', { name: 'Rule' }).fill("status == 200 && regexMatch == '2'")
+    await page.getByRole('textbox', { name: 'Rule' }).fill('status == 200 && regexMatch == 2')
     await expect(page.getByText('The rule is valid.')).toBeVisible()
     await create(page, 'e2e http')
     await expect(page.getByTestId('state')).toHaveText('Up')
   })
 
-  test('creates a TCP monitor', async ({ page, monitors, target }) => {
-    await monitors.list()
+  test('creates a TCP monitor', async ({ page, target }) => {
     await page.goto('/monitors/new')
     await page.getByText('Open a port').click()
     await page.getByRole('textbox', { name: 'Address' }).fill(`127.0.0.1:${target.port}`)
@@ -45,8 +43,7 @@ test.describe('the form', () => {
     await expect(page.getByTestId('state')).toHaveText('Up')
   })
 
-  test('creates a ping monitor from a template', async ({ page, monitors }) => {
-    await monitors.list()
+  test('creates a ping monitor from a template', async ({ page }) => {
     await page.goto('/monitors/new')
     await page.getByRole('link', { name: 'Host by ping' }).click()
     await expect(page.getByRole('textbox', { name: 'Rule' })).toHaveText('packetLoss == 0')
@@ -58,8 +55,7 @@ test.describe('the form', () => {
     await expect(page.getByTestId('state')).not.toHaveText('Unknown')
   })
 
-  test('creates a DNS monitor', async ({ page, monitors }) => {
-    await monitors.list()
+  test('creates a DNS monitor', async ({ page }) => {
     await page.goto('/monitors/new?type=dns')
     await page.getByRole('textbox', { name: 'Name to look up' }).fill('localhost')
     await page
@@ -146,7 +142,6 @@ test.describe('the form', () => {
   test("shows the server's refusal at its field", async ({ page, target, monitors, expectedStatuses }) => {
     expectedStatuses.add(400)
     expectedStatuses.add(422)
-    await monitors.list()
     await page.goto('/monitors/new')
     await nameIt(page, 'e2e refused', '10s')
     await page.getByRole('textbox', { name: 'URL' }).fill('http://user:secret@127.0.0.1/')
@@ -174,8 +169,7 @@ test.describe('the form', () => {
     await rule.fill('certEx')
     await rule.press('End')
     await rule.press('Control+Space')
-    await expect(page.getByRole('option', { name: /certExpiryDays/ })).toBeVisible()
-    await rule.press('Enter')
+    await page.getByRole('option', { name: /certExpiryDays/ }).click()
     await expect(rule).toHaveText('certExpiryDays')
   })
 })

@@ -87,9 +87,11 @@ export const test = base.extend<Fixtures>({
     await use(target)
     await target.stop()
   },
-  page: async ({ page, baseURL, expectedStatuses }, use) => {
+  // Depends on `monitors`, so that it is judged before they go and its polling finds nothing.
+  page: async ({ page, baseURL, expectedStatuses, monitors: _monitors }, use) => {
     const faults = watch(page, new URL(baseURL ?? '').origin, expectedStatuses)
     await use(page)
+    await page.goto('about:blank')
     expect(faults).toEqual([])
   },
 })

@@ -9,5 +9,9 @@ function shouldRetry(failures: number, error: unknown): boolean {
 }
 
 export const queryClient = new QueryClient({
-  defaultOptions: { queries: { retry: shouldRetry, staleTime: 1_000, refetchOnWindowFocus: true } },
+  defaultOptions: {
+    // The server may be this very machine: what the browser thinks of its network does not matter.
+    queries: { retry: shouldRetry, staleTime: 1_000, refetchOnWindowFocus: true, networkMode: 'always' },
+    mutations: { networkMode: 'always' },
+  },
 })

@@ -109,10 +109,11 @@ export function specOfForm(values: FormValues, base?: MonitorSpec): MonitorSpec 
   const { http: _h, tcp: _t, ping: _p, dns: _d, rule: _r, group: _g, ...kept } = base ?? { interval: '' }
   const spec: MonitorSpec = {
     ...kept,
-    displayName: values.name.trim(),
     interval: values.interval.trim(),
     suspend: values.suspend,
   }
+  if (values.name.trim()) spec.displayName = values.name.trim()
+  else delete spec.displayName
   if (values.group.trim()) spec.group = values.group.trim()
   if (values.rule.trim()) spec.rule = values.rule.trim()
   const { type } = values

@@ -40,7 +40,7 @@ export const TEMPLATES: Template[] = [
     title: 'Text on a page',
     help: 'Find a value in the answer and compare it',
     values: () => {
-      const values = form({ type: 'http', rule: "regexMatch == '2'" })
+      const values = form({ type: 'http', rule: 'regexMatch >= 2' })
       values.http.bodyRegex = 'version (\\d+)'
       return values
     },

@@ -1,7 +1,14 @@
 import { useIsFetching, useQueryClient } from '@tanstack/react-query'
 import { useSyncExternalStore } from 'react'
 
+import { ApiError } from '@/api/problem'
+
 import classes from './shell.module.css'
+
+/** No answer, or one from something in between. */
+function isSilence(reason: unknown): boolean {
+  return reason instanceof ApiError && (reason.status === 0 || (reason.status >= 502 && reason.status <= 504))
+}
 
 /** Whether the polled list is arriving: live, or the server is out of reach. */
 export function LiveMark() {
@@ -12,8 +19,7 @@ export function LiveMark() {
     () => {
       const active = client.getQueryCache().findAll({ type: 'active' })
       if (active.length === 0) return 'idle'
-      const lost = active.some((query) => query.state.fetchFailureCount > 0 || query.state.status === 'error')
-      return lost ? 'lost' : 'live'
+      return active.some((query) => isSilence(query.state.fetchFailureReason)) ? 'lost' : 'live'
     },
   )
   if (state === 'idle') return null
