@@ -64,16 +64,17 @@ impl OperatorStage {
             .build()?;
         let stop = CancellationToken::new();
         let readiness = Readiness::default();
+        let metrics = Metrics::default();
         let Self { cluster, settings, config } = self.clone();
-        let (token, ready) = (stop.clone(), readiness.clone());
+        let (token, ready, measured) = (stop.clone(), readiness.clone(), metrics.clone());
         let task = runtime.spawn(async move {
             let client = Client::try_from(cluster)?;
             let store = Store::new(&settings)?;
             let wakeups = nanomon_sql::notify::listen(&settings, token.clone()).subscribe();
-            nanomon_operator::run(client, store, wakeups, config, Metrics::default(), ready, token).await?;
+            nanomon_operator::run(client, store, wakeups, config, measured, ready, token).await?;
             anyhow::Ok(())
         });
-        Ok(TestOperator { runtime: Some(runtime), stop, task: Some(task), readiness })
+        Ok(TestOperator { runtime: Some(runtime), stop, task: Some(task), readiness, metrics })
     }
 }
 
@@ -84,9 +85,19 @@ pub struct TestOperator {
     task: Option<tokio::task::JoinHandle<Result<()>>>,
     /// What it waits for.
     pub readiness: Readiness,
+    metrics: Metrics,
 }
 
 impl TestOperator {
+    /// Its own metrics, as text.
+    pub fn metrics(&self) -> Result<String> {
+        let mut registry = prometheus_client::registry::Registry::default();
+        self.metrics.register(&mut registry);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry)?;
+        Ok(text)
+    }
+
     /// Ends it in the middle of whatever it does: nothing is flushed, the lease is not given back.
     pub fn kill(mut self) {
         self.end();

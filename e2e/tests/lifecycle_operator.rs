@@ -117,16 +117,25 @@ async fn a_mass_loss_that_was_a_mistake_removes_nothing() {
     operator.kill();
     stage.monitors.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
     let operator = stage.operator.start().unwrap();
-    eventually("it is ready", PATIENCE, || async { Ok(operator.readiness.waiting().is_none().then_some(())) })
-        .await
-        .unwrap();
+    eventually("the loss is held", PATIENCE, || async {
+        Ok(operator.metrics()?.contains("nanomon_operator_mass_removal_held 24").then_some(()))
+    })
+    .await
+    .unwrap();
     for n in 0..24 {
         stage.create(&format!("m{n}")).await.unwrap();
     }
     for n in 0..24 {
         stage.says(&format!("m{n}"), types::READY, "True", "Running").await.unwrap();
     }
+    eventually("the doubt is over", PATIENCE, || async {
+        Ok(operator.metrics()?.contains("nanomon_operator_mass_removal_held 0").then_some(()))
+    })
+    .await
+    .unwrap();
     assert_eq!(ids().await, before);
+    let metrics = operator.metrics().unwrap();
+    assert!(!metrics.contains("kind=\"tombstoned\""), "{metrics}");
 }
 
 #[tokio::test]

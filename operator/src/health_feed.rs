@@ -84,16 +84,18 @@ impl HealthFeed {
     async fn changes(&self, read: &mut Read) -> Result<(), StoreError> {
         let since = read.at.and_then(|at| at.checked_sub(OVERLAP).ok());
         let (now, rows) = self.store.health_changes(since).await?;
-        let changed: Vec<MonitorId> = rows
-            .into_iter()
-            .filter_map(|row| {
-                let id = row.monitor_id;
-                (read.rows.insert(id, row.clone()).as_ref() != Some(&row)).then_some(id)
-            })
-            .collect();
+        // Rows that the sync has come to know meanwhile: their changes were read before anybody could place them.
+        let mut wanted = self.memory.lock().take_unread();
+        for row in rows {
+            let id = row.monitor_id;
+            if read.rows.get(&id) != Some(&row) {
+                read.rows.insert(id, row);
+                wanted.push(id);
+            }
+        }
         read.at = Some(now);
-        if !changed.is_empty() {
-            let board = self.store.board_read_of(&changed).await?;
+        if !wanted.is_empty() {
+            let board = self.store.board_read_of(&wanted).await?;
             self.pools(read, &board).await?;
             self.note(read, &board, now, false);
         }

@@ -99,6 +99,8 @@ impl Entry {
 pub(crate) struct Objects {
     pub entries: BTreeMap<Key, Entry>,
     by_id: HashMap<MonitorId, Key>,
+    /// Rows whose health nobody has looked at since they are known.
+    unread: Vec<MonitorId>,
     /// To be written, in no order.
     dirty: BTreeSet<Key>,
     /// Deleted, with the id if it was known.
@@ -287,6 +289,9 @@ impl Objects {
     pub(crate) fn set_stored(&mut self, key: &Key, stored: Stored) {
         if let Some(entry) = self.entries.get_mut(key) {
             entry.stored = Some(stored);
+            if entry.health.is_none() {
+                self.unread.push(stored.id);
+            }
             self.by_id.insert(stored.id, key.clone());
         }
     }
@@ -305,6 +310,11 @@ impl Objects {
             due.push(key);
         }
         due
+    }
+
+    /// Takes the rows whose health is still to be read.
+    pub(crate) fn take_unread(&mut self) -> Vec<MonitorId> {
+        std::mem::take(&mut self.unread)
     }
 
     /// The object of a row.
