@@ -376,3 +376,7 @@ fn timeout_or_default(
 ) -> Duration {
     written.unwrap_or_else(|| default_timeout(probe, interval.unwrap_or(limits::INTERVAL_MAX), pauses))
 }
+
+#[cfg(test)]
+#[path = "convert/tests.rs"]
+mod tests;
