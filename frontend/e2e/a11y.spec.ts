@@ -22,6 +22,8 @@ for (const scheme of ['light', 'dark'] as const) {
       })
 
       test('every page is accessible and fits its screen', async ({ page, monitors, target }) => {
+        // Eight audits of whole pages, on machines that may be busy.
+        test.setTimeout(240_000)
         const up = await monitors.create('e2e up', { interval: '1s', http: { url: target.url } })
         const wrong = await monitors.create('e2e wrong', {
           interval: '1s',
