@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use nanomon_sql::notify::{Channel, Wakeup};
 use nanomon_sql::{Store, StoreError};
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Mutex, OwnedMutexGuard, broadcast};
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,8 @@ pub struct Board(Arc<Inner>);
 
 struct Inner {
     store: Store,
+    installation: String,
+    readings: Counter,
     /// The newest board that was read.
     current: RwLock<Option<Arc<Snapshot>>>,
     /// Held by whoever reads.
@@ -43,10 +46,12 @@ struct Inner {
 }
 
 impl Board {
-    /// A board of this database; nothing is read yet.
-    pub fn new(store: Store) -> Self {
+    /// A board of this installation; nothing is read yet. `readings` counts.
+    pub fn new(store: Store, installation: String, readings: Counter) -> Self {
         Self(Arc::new(Inner {
             store,
+            installation,
+            readings,
             current: RwLock::default(),
             reading: Arc::default(),
             dirty: AtomicBool::new(true),
@@ -84,7 +89,7 @@ impl Board {
             if age < SHOWN {
                 if let Ok(guard) = self.0.reading.clone().try_lock_owned() {
                     let board = self.clone();
-                    tokio::spawn(async move { board.read_holding(&guard, Some(now - YOUNG)).await.err() });
+                    tokio::spawn(async move { board.read_holding(&guard, now.checked_sub(YOUNG)).await.err() });
                 }
                 return Ok(snapshot);
             }
@@ -113,7 +118,8 @@ impl Board {
             return Ok(snapshot.clone());
         }
         self.0.dirty.store(false, Ordering::Release);
-        match Snapshot::read(&self.0.store, before.as_deref()).await {
+        self.0.readings.inc();
+        match Snapshot::read(&self.0.store, &self.0.installation, before.as_deref()).await {
             Ok(snapshot) => {
                 let snapshot = Arc::new(snapshot);
                 *self.0.current.write().unwrap_or_else(PoisonError::into_inner) = Some(snapshot.clone());

@@ -23,6 +23,8 @@ pub struct ApiMetrics {
     requests: Family<Labels, Counter>,
     seconds: Family<RouteLabels, Histogram>,
     in_flight: Gauge,
+    /// Readings of the board.
+    pub board_readings: Counter,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -44,6 +46,7 @@ impl Default for ApiMetrics {
             requests: Family::default(),
             seconds: Family::new_with_constructor(buckets),
             in_flight: Gauge::default(),
+            board_readings: Counter::default(),
         }
     }
 }
@@ -63,6 +66,11 @@ impl ApiMetrics {
             self.seconds.clone(),
         );
         registry.register("nanomon_api_requests_in_flight", "Requests not answered yet", self.in_flight.clone());
+        registry.register(
+            "nanomon_api_board_readings",
+            "Readings of definitions and states from the database",
+            self.board_readings.clone(),
+        );
         Arc::new(registry_source(Arc::new(registry)))
     }
 }

@@ -42,7 +42,7 @@ pub fn app_state(config: ApiConfig, store: Store) -> AppState {
     };
     AppState::new(Shared {
         metrics: config.metrics.clone(),
-        board: Board::new(store.clone()),
+        board: Board::new(store.clone(), config.installation.clone(), config.metrics.board_readings.clone()),
         writer,
         results: Flights::default(),
         openapi: openapi_json().into(),

@@ -36,14 +36,11 @@ pub fn serve(config: &ApiConfig, path: &str, headers: &HeaderMap) -> Response {
     if !is_page(name, headers) {
         return ApiError::new(StatusCode::NOT_FOUND, "there is no such file").into_response();
     }
-    match Dist::get("index.html") {
-        Some(file) => show("index.html", &file, headers),
-        None => {
-            let page = NOT_BUILT.replace("</html>", &format!("<p>Version {}</p>\n</html>", config.version));
-            ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], page)
-                .into_response()
-        }
+    if let Some(file) = Dist::get("index.html") {
+        return show("index.html", &file, headers);
     }
+    let page = NOT_BUILT.replace("</html>", &format!("<p>Version {}</p>\n</html>", config.version));
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], page).into_response()
 }
 
 /// A deep link of the dashboard rather than a missing file: nothing below the folder of assets, and asked for by somebody

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::view::monitor::{MonitorState, MonitorView, Names, labels_of, monitor_view, state_of};
 
 /// How long definitions are followed by revision before all are read again.
-const FULL_EVERY: Duration = Duration::from_secs(600);
+const FULL_EVERY: Duration = Duration::from_mins(10);
 /// How long names of pools and runners are good.
 const NAMES_FOR: Duration = Duration::from_secs(2);
 /// How long names are good if one is missing: the runner of an old state may be gone for good.
@@ -174,8 +174,8 @@ pub fn tag_of(uid: Uuid, generation: i64) -> String {
 }
 
 impl Snapshot {
-    /// Reads definitions that changed since `before`, and all states.
-    pub async fn read(store: &Store, before: Option<&Self>) -> Result<Self, StoreError> {
+    /// Reads this installation's definitions that changed since `before`, and all states.
+    pub async fn read(store: &Store, installation: &str, before: Option<&Self>) -> Result<Self, StoreError> {
         let began = Instant::now();
         let heads = store.heads_read().await?;
         let before_revision = before.map_or(0, |before| before.revision);
@@ -189,7 +189,7 @@ impl Snapshot {
         if follow.is_none() || heads.catalog_rev > catalog_rev {
             let changes = store.catalog_changes(catalog_rev, None).await?;
             catalog_rev = changes.rev;
-            for row in changes.monitors {
+            for row in changes.monitors.into_iter().filter(|row| row.installation == installation) {
                 if row.tombstoned {
                     changed |= entries.remove(&row.id).is_some();
                     fresh_rows.remove(&row.id);

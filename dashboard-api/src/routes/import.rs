@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::Value;
 
+use super::detached;
 use super::monitors::{NamespaceParams, after_write};
 use super::namespace_of;
 use crate::definition::read_monitor;
@@ -56,7 +57,11 @@ pub async fn import_monitors(
         faults.truncate(FAULTS);
         return Err(ApiError::bad_request(detail).with_errors(faults));
     }
-    state.writer.import(monitors).await?;
-    after_write(&state).await;
+    detached(state, |state| async move {
+        let imported = state.writer.import(monitors).await;
+        after_write(&state).await;
+        imported
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }

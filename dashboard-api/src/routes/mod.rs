@@ -25,6 +25,16 @@ fn namespace_of(state: &AppState, asked: Option<&str>) -> ApiResult<String> {
     }
 }
 
+/// Runs a write of several steps to its end, also when the client goes away in the middle: what was begun is completed or
+/// undone.
+async fn detached<T, F>(state: AppState, write: impl FnOnce(AppState) -> F) -> ApiResult<T>
+where
+    T: Send + 'static,
+    F: Future<Output = ApiResult<T>> + Send + 'static,
+{
+    tokio::spawn(write(state)).await.map_err(ApiError::internal)?
+}
+
 /// JSON that the client may have already.
 fn tagged_json(headers: &HeaderMap, bytes: Bytes, etag: &str) -> Response {
     let tag = HeaderValue::from_str(etag).unwrap_or_else(|_| HeaderValue::from_static("\"\""));

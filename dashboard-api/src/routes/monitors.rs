@@ -11,7 +11,7 @@ use nanomon_sql::monitors::{MonitorFilter, MonitorRow};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{if_match, namespace_of, tagged_json};
+use super::{detached, if_match, namespace_of, tagged_json};
 use crate::board::{Entry, Snapshot};
 use crate::definition::{Current, read_monitor, reference_form};
 use crate::error::{ApiError, ApiResult, Problem};
@@ -255,8 +255,12 @@ pub async fn delete_monitors(
     Params(params): Params<NamespaceParams>,
 ) -> ApiResult<StatusCode> {
     let rows = rows_of_namespace(&state, &params).await?;
-    state.writer.delete(&rows, None).await?;
-    after_write(&state).await;
+    detached(state, |state| async move {
+        let deleted = state.writer.delete(&rows, None).await;
+        after_write(&state).await;
+        deleted
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -278,7 +282,8 @@ pub async fn rows_of_namespace(state: &AppState, params: &NamespaceParams) -> Ap
 }
 
 async fn find_row(state: &AppState, id: &IdPath) -> ApiResult<MonitorRow> {
-    state.store.monitor_get(id.required()?).await?.ok_or_else(ApiError::monitor_not_found)
+    let row = state.store.monitor_get(id.required()?).await?;
+    row.filter(|row| row.installation == state.config.installation).ok_or_else(ApiError::monitor_not_found)
 }
 
 /// Whoever wrote reads behind his write; a board that cannot be read now is read by whoever asks next.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 use nanomon_core::slot::stable_uid;
+use nanomon_crds::object_name_for;
 use nanomon_sql::monitors::{MonitorFilter, MonitorRow, MonitorWrite, Source};
 use nanomon_sql::{MonitorId, Store};
 use serde_json::{Value, json};
@@ -15,8 +16,10 @@ use crate::definition::MonitorInput;
 use crate::error::{ApiError, ApiResult, FieldProblem};
 use crate::view::monitor::labels_of;
 
-/// Most monitors of one import: they are written in one transaction, all or nothing.
-pub const IMPORT_MONITORS: usize = 500;
+/// Most monitors of one import.
+const IMPORT_MONITORS: usize = 10_000;
+/// Most monitors of one transaction.
+const BATCH: usize = 500;
 
 /// Writes definitions of the source `api`; those of the manifest folder are left to their files.
 pub struct DatabaseWriter {
@@ -35,7 +38,10 @@ impl DatabaseWriter {
     /// Makes a monitor; 409 if the object name was given and is taken.
     pub async fn create(&self, new: NewMonitor) -> ApiResult<MonitorId> {
         let _writing = self.writing.lock().await;
-        let mut taken = self.taken_names(&new.namespace).await?;
+        let name = new.input.object_name.clone();
+        let name = name.unwrap_or_else(|| object_name_for(&new.input.definition.def.display_name));
+        let holder = self.store.monitor_get_by_name(&self.installation, &new.namespace, &name).await?;
+        let mut taken: HashSet<String> = holder.map(|_| name).into_iter().collect();
         let write = self.plan_create(new, &mut taken).await?.map_err(|fault| ApiError::conflict(fault.message))?;
         self.write_one(write).await
     }
@@ -77,12 +83,10 @@ impl DatabaseWriter {
         Ok(())
     }
 
-    /// Makes all or none, in one transaction.
+    /// Makes all or none: up to 500 in one transaction, more in several, which are undone if a later one fails.
     pub async fn import(&self, new: Vec<NewMonitor>) -> ApiResult<()> {
         if new.len() > IMPORT_MONITORS {
-            let detail = format!(
-                "an import must not hold more than {IMPORT_MONITORS} monitors, because it is all or nothing; send several"
-            );
+            let detail = format!("an import must not hold more than {IMPORT_MONITORS} monitors; send several");
             return Err(ApiError::bad_request(detail));
         }
         let _writing = self.writing.lock().await;
@@ -110,10 +114,29 @@ impl DatabaseWriter {
         }
         writes.sort_by_key(|(at, _)| *at);
         let writes: Vec<MonitorWrite> = writes.into_iter().map(|(_, write)| write).collect();
-        if !writes.is_empty() {
-            self.store.monitor_write_batch(&self.installation, None, &writes).await?;
+        let mut written: Vec<MonitorId> = Vec::with_capacity(writes.len());
+        for batch in writes.chunks(BATCH) {
+            match self.store.monitor_write_batch(&self.installation, None, batch).await {
+                Ok(batch) => written.extend(batch.iter().map(|written| written.id)),
+                Err(error) => return Err(self.undo(&written, error.into()).await),
+            }
         }
         Ok(())
+    }
+
+    /// Takes away what a failed import made. Nobody's monitor is among it, since taken names were refused before.
+    async fn undo(&self, written: &[MonitorId], error: ApiError) -> ApiError {
+        if written.is_empty() {
+            return error;
+        }
+        match self.store.monitor_tombstone_batch(&self.installation, None, written).await {
+            Ok(_) => error,
+            Err(undo) => {
+                tracing::error!(error = %undo, monitors = written.len(), "a failed import could not be undone");
+                let detail = format!("{}; the first {} monitors stay behind", error.detail(), written.len());
+                ApiError::new(error.status(), detail)
+            }
+        }
     }
 
     async fn write_one(&self, write: MonitorWrite) -> ApiResult<MonitorId> {
