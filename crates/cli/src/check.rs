@@ -3,6 +3,7 @@
 //! Exit status: 0 all is well, 1 a monitor is not OK, 2 a manifest (or the command line) has a fault. A file with a fault does
 //! not keep the others from running.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -59,7 +60,7 @@ struct Run {
 }
 
 /// Reads, runs and reports.
-pub fn run(args: Args) -> Result<ExitCode> {
+pub fn run(args: &Args) -> Result<ExitCode> {
     let mut documents = Vec::new();
     let mut faults = Vec::new();
     for path in &args.paths {
@@ -77,7 +78,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Output::Json => json_report(&mut out, valid, &faults, &runs)?,
         Output::Table => table(&mut out, args.offline, valid, &faults, &runs)?,
     }
-    Ok(ExitCode::from(if !faults.is_empty() { 2 } else { u8::from(runs.iter().any(|run| run.status != Status::Ok)) }))
+    let worst = if faults.is_empty() { u8::from(runs.iter().any(|run| run.status != Status::Ok)) } else { 2 };
+    Ok(ExitCode::from(worst))
 }
 
 fn run_all(documents: Vec<(PathBuf, Document)>) -> Result<Vec<Run>> {
@@ -145,7 +147,7 @@ fn table(out: &mut impl std::io::Write, offline: bool, valid: usize, faults: &[F
     let mut line = |cells: [&str; 6]| {
         let mut text = String::new();
         for (cell, width) in cells.iter().zip(&widths) {
-            text.push_str(&format!("{cell:<width$}  "));
+            let _ = write!(text, "{cell:<width$}  ");
         }
         text.push_str(cells[5]);
         writeln!(out, "{}", text.trim_end())

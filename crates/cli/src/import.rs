@@ -124,7 +124,7 @@ mod tests {
         let Ok(converted) = convert(EXPORT, Some("shop")) else { panic!("refused") };
         let read = nanomon_crds::manifest::read(&converted.yaml);
         assert_eq!(read.errors, []);
-        let names: Vec<&str> = read.documents.iter().map(|d| d.name()).collect();
+        let names: Vec<&str> = read.documents.iter().map(nanomon_crds::manifest::Document::name).collect();
         assert_eq!(names, ["my-api", "my-api-2"]);
         assert!(read.documents.iter().all(|d| d.namespace() == "shop" && d.def.display_name == "My API!"));
         assert!(converted.notes.iter().any(|n| n.contains("timeout")), "{:?}", converted.notes);

@@ -1,12 +1,17 @@
 //! The `nanomon` executable: one file per subcommand, wiring only.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the command line speaks to its user")]
+
+mod api;
 mod args;
 mod check;
+mod cluster;
 mod crds;
 mod import;
 mod manifest_folder;
 mod migrate;
 mod openapi;
+mod operator;
 mod postgres;
 mod runner;
 mod standalone;
@@ -35,6 +40,10 @@ enum Command {
     Check(check::Args),
     /// Turn the export JSON of the predecessor into Monitor manifests
     Import(import::Args),
+    /// Watch Monitors, write them to PostgreSQL, report their status
+    Operator(operator::Args),
+    /// The REST API and the dashboard in a cluster
+    Api(api::Args),
     /// One runner of a pool: probes, judges and stores
     Runner(runner::Args),
     /// Bring the database schema to this version
@@ -57,8 +66,10 @@ fn main() -> ExitCode {
     }
     let outcome = match cli.command {
         Command::Standalone(args) => runtime(standalone::run(args)).map(|()| ExitCode::SUCCESS),
+        Command::Operator(args) => runtime(operator::run(args)).map(|()| ExitCode::SUCCESS),
+        Command::Api(args) => runtime(api::run(args)).map(|()| ExitCode::SUCCESS),
         Command::Runner(args) => runtime(runner::run(args)).map(|()| ExitCode::SUCCESS),
-        Command::Check(args) => check::run(args),
+        Command::Check(args) => check::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Migrate(args) => runtime(migrate::run(args)).map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => runtime(verify::run(args)),

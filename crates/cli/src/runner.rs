@@ -1,10 +1,10 @@
 //! `nanomon runner`: one runner of a pool. Needs PostgreSQL and the network it probes; no Kubernetes credentials.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use nanomon_dealer::DealerConfig;
 use nanomon_runner::probe::{ClusterNames, ProbeConfig, TargetPolicy};
 use nanomon_runner::{MetricsHandle, RunnerConfig};
@@ -13,10 +13,10 @@ use nanomon_service::admin::Admin;
 use nanomon_service::shutdown::{self, Parts};
 use nanomon_sql::retention::Retention;
 use nanomon_sql::{Store, notify};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::DatabaseArgs;
+use crate::cluster::AdminArgs;
 
 /// Connections of a runner: writer, everything else, listener.
 const CONNECTIONS: usize = 3;
@@ -36,12 +36,8 @@ pub struct Args {
     /// Name shown to people
     #[arg(long, env = "POD_NAME")]
     name: Option<String>,
-    /// Address of the admin and metrics port
-    #[arg(long, env = "NANOMON_LISTEN", default_value = "0.0.0.0")]
-    listen: IpAddr,
-    /// Port of /metrics, /livez and /readyz
-    #[arg(long, env = "PROMETHEUS_PORT", default_value_t = 8080)]
-    prometheus_port: u16,
+    #[command(flatten)]
+    admin: AdminArgs,
     /// Write the predecessor's metrics (a gauge named after each monitor) too
     #[arg(long, env = "NANOMON_NAMED_METRICS")]
     named_metrics: bool,
@@ -62,10 +58,7 @@ pub struct Args {
 /// Runs until a signal; then hands over, flushes and leaves.
 pub async fn run(args: Args) -> Result<()> {
     let settings = args.database.required()?.with_pool(CONNECTIONS - 1, "nanomon-runner");
-    let address = SocketAddr::new(args.listen, args.prometheus_port);
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("PROMETHEUS_PORT: {address} cannot be listened on"))?;
+    let listener = args.admin.bind().await?;
     let signal = shutdown::on_signal()?;
     let store = Store::new(&settings)?;
     let readiness = Readiness::default();

@@ -3,7 +3,7 @@
 //!
 //! Order of start: PostgreSQL, schema, manifests, API, dealer and runner, metrics. Stopped in reverse; PostgreSQL goes last.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,9 @@ use nanomon_sql::{Settings, Store, notify};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::WebArgs;
 use crate::args::DatabaseArgs;
+use crate::cluster::bind;
 use crate::manifest_folder;
 use crate::postgres;
 
@@ -61,21 +63,8 @@ pub struct Args {
     /// Port of the metrics
     #[arg(long, env = "PROMETHEUS_PORT", default_value_t = 8080)]
     prometheus_port: u16,
-    /// Names under which the dashboard is reached, besides IP addresses and localhost
-    #[arg(long, env = "ALLOWED_HOSTS", value_delimiter = ',')]
-    allowed_hosts: Vec<String>,
-    /// Origins whose pages may call the API
-    #[arg(long, env = "CORS_ORIGINS", value_delimiter = ',')]
-    cors_origins: Vec<String>,
-    /// Where the dashboard finds the API
-    #[arg(long, env = "API_ENDPOINT", default_value = "/api")]
-    api_endpoint: String,
-    #[arg(long, env = "AUTH_CLIENT_ID", default_value = "", hide = true)]
-    auth_client_id: String,
-    #[arg(long, env = "AUTH_TENANT", default_value = "common", hide = true)]
-    auth_tenant: String,
-    #[arg(long, env = "AUTH_ISSUER", default_value = "", hide = true)]
-    auth_issuer: String,
+    #[command(flatten)]
+    web: WebArgs,
 }
 
 /// Runs until a signal or a fault of one of the parts.
@@ -104,12 +93,6 @@ pub async fn run(args: Args) -> Result<()> {
         server.stop().await;
     }
     outcome
-}
-
-async fn bind(address: IpAddr, port: u16, setting: &str) -> Result<TcpListener> {
-    TcpListener::bind(SocketAddr::new(address, port))
-        .await
-        .with_context(|| format!("{setting}: port {port} of {address} cannot be listened on"))
 }
 
 async fn database(args: &Args) -> Result<(Option<postgres::Server>, Settings)> {
@@ -153,18 +136,9 @@ async fn serve(
     let listening = token();
     let wakeups = notify::listen(&settings, listening.clone());
     let api_stop = token();
-    let api = ApiConfig {
-        allowed_hosts: args.allowed_hosts,
-        cors_origins: args.cors_origins,
-        api_endpoint: args.api_endpoint,
-        auth: nanomon_dashboard_api::AuthSettings {
-            client_id: args.auth_client_id,
-            tenant: args.auth_tenant,
-            issuer: args.auth_issuer,
-        },
-        wakeups: Some(wakeups.clone()),
-        ..ApiConfig::standalone()
-    };
+    let mut api = ApiConfig { wakeups: Some(wakeups.clone()), ..ApiConfig::standalone() };
+    args.web.apply(&mut api);
+    let api_metrics = api.metrics.source();
     api.check()?;
     let api_part = nanomon_dashboard_api::serve(api, store.clone(), listeners.into(), api_stop.clone());
     parts.start("api", api_stop, api_part);
@@ -192,7 +166,7 @@ async fn serve(
 
     if let Some(listener) = metrics {
         let stop = token();
-        let admin = Admin { sources: vec![Arc::new(handle)], ..Admin::default() };
+        let admin = Admin { sources: vec![Arc::new(handle), api_metrics], ..Admin::default() };
         parts.start("metrics", stop.clone(), admin.serve(listener, stop));
     }
     // The one line that a person waits for goes to stdout, logs to stderr.

@@ -1,5 +1,7 @@
 //! The whole product in one process, used as its users do: manifests in a folder, the API, signals.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::os::unix::fs::PermissionsExt as _;

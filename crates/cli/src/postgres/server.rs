@@ -16,7 +16,7 @@ use super::locate::Programs;
 
 /// Longest socket path that the kernel takes is 107 bytes; PostgreSQL adds `/.s.PGSQL.5432`.
 const SOCKET_DIR_BYTES: usize = 90;
-const READY_DEADLINE: Duration = Duration::from_secs(60);
+const READY_DEADLINE: Duration = Duration::from_mins(1);
 
 /// A running PostgreSQL that belongs to us. Dropping it kills the server; [`Server::stop`] stops it in order.
 pub struct Server {
