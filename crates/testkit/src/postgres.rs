@@ -19,7 +19,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use tokio::sync::OnceCell;
 
 /// How long a server may take to start or stop.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// How an instance is made.
 #[derive(Debug, Clone, Default)]
@@ -398,9 +398,9 @@ fn send_signal(signal: &str, pids: &[u32]) -> Result<()> {
     Ok(())
 }
 
-/// `pg_config --bindir`, then PATH, then the usual folders (the highest version of each kind).
+/// `NANOMON_POSTGRES_BIN`, `pg_config --bindir`, then PATH, then the usual folders (the highest version of each kind).
 fn find_binaries() -> Result<PathBuf> {
-    let mut folders = Vec::new();
+    let mut folders: Vec<PathBuf> = std::env::var_os("NANOMON_POSTGRES_BIN").map(PathBuf::from).into_iter().collect();
     if let Ok(output) = Command::new("pg_config").arg("--bindir").output() {
         folders.push(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
     }

@@ -46,8 +46,14 @@ fn cpu(pids: &[u32]) -> f64 {
         .iter()
         .filter_map(|pid| fs::read_to_string(format!("/proc/{pid}/stat")).ok())
         .filter_map(|stat| {
-            let fields: Vec<u64> =
-                stat.rsplit(')').next()?.split_ascii_whitespace().skip(11).take(4).filter_map(|f| f.parse().ok()).collect();
+            let fields: Vec<u64> = stat
+                .rsplit(')')
+                .next()?
+                .split_ascii_whitespace()
+                .skip(11)
+                .take(4)
+                .filter_map(|f| f.parse().ok())
+                .collect();
             Some(fields.iter().sum::<u64>())
         })
         .sum();
@@ -110,7 +116,11 @@ async fn figures_rows_are_small_updates_are_hot_and_batches_cheap() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     let share = hot as f64 / updates as f64;
-    println!("{updates} state updates, {:.1} % HOT, table {:.0} bytes per series", share * 100.0, size as f64 / SERIES as f64);
+    println!(
+        "{updates} state updates, {:.1} % HOT, table {:.0} bytes per series",
+        share * 100.0,
+        size as f64 / SERIES as f64
+    );
     assert!(share >= 0.95, "{share}");
     assert!(size as f64 / (SERIES as f64) < 4.0 * 400.0, "{size}");
 }

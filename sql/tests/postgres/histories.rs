@@ -62,12 +62,8 @@ struct Model {
 
 impl Model {
     async fn read(f: &Fixture) -> Self {
-        let mut model = Self {
-            rows: Vec::new(),
-            plans: BTreeMap::new(),
-            series: BTreeMap::new(),
-            cleared: BTreeMap::new(),
-        };
+        let mut model =
+            Self { rows: Vec::new(), plans: BTreeMap::new(), series: BTreeMap::new(), cleared: BTreeMap::new() };
         for row in f.sql.query("select series_id, slot, verdict from results", &[]).await.unwrap() {
             let verdict = Verdict::from_bits(row.get(2)).unwrap();
             model.rows.push(Raw { series: row.get(0), slot: row.get(1), verdict });
@@ -95,7 +91,8 @@ impl Model {
     fn uptime(&self, monitor: MonitorId, from: Slot, to: Slot) -> [i64; 4] {
         let from = from.max(self.cleared(monitor));
         let mut sums = [0; 4];
-        for row in self.rows.iter().filter(|row| self.series[&row.series] == monitor && (from..to).contains(&row.slot)) {
+        for row in self.rows.iter().filter(|row| self.series[&row.series] == monitor && (from..to).contains(&row.slot))
+        {
             let plan = self.plans[&row.series].iter().rev().find(|plan| plan.from <= row.slot);
             let weight = plan.filter(|plan| plan.active).map_or(0, |plan| plan.interval_ms);
             if row.verdict.is_unknown() || row.verdict.is_extra() {
@@ -187,7 +184,8 @@ impl History {
                 if !gap && !self.random.percent(5) {
                     let copies = if self.random.percent(10) { 2 } else { 1 };
                     for runner in 0..copies {
-                        let delay = if self.random.percent(15) { self.random.below(6000) } else { self.random.below(20) };
+                        let delay =
+                            if self.random.percent(15) { self.random.below(6000) } else { self.random.below(20) };
                         let result = self.result(series, slot, if runner == 0 { status } else { Status::Ok });
                         delivered.push((slot + delay, result));
                     }
