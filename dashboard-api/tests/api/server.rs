@@ -1,5 +1,7 @@
 //! Serving on real ports, and stopping.
 
+#![expect(clippy::disallowed_methods, reason = "the test is the client; no user aims it")]
+
 use std::time::Duration;
 
 use nanomon_dashboard_api::{ApiConfig, AuthSettings, serve};
