@@ -8,6 +8,7 @@ import { Age } from '@/components/ui/age'
 import { useDocumentTitle } from '@/components/ui/page'
 import { StatusPill } from '@/components/ui/status-mark'
 import { TypeBadge } from '@/components/ui/type-badge'
+import { editBlock } from '@/lib/permissions'
 import { STATE_TEXT, stateSentence } from '@/lib/status'
 
 import classes from './monitor-header.module.css'
@@ -70,12 +71,12 @@ export function MonitorHeader({ monitor, actions }: { monitor: Monitor; actions:
         <p className={classes.owner}>
           <IconLock size={15} aria-hidden="true" />
           <span>
-            {managedBy.owner && (
+            {managedBy.owner && !managedBy.reason?.includes(managedBy.owner) && (
               <>
                 Owned by <b>{managedBy.owner}</b>.{' '}
               </>
             )}
-            {managedBy.reason ?? 'It cannot be changed here.'}
+            {editBlock(monitor)}
           </span>
         </p>
       )}
