@@ -369,8 +369,8 @@ export interface components {
             owner?: string;
             /** @description Why not. */
             reason?: string;
-            /** @description `kubernetes`, `manifest` or `api`. */
-            source: string;
+            /** @description Where the definition comes from. */
+            source: components["schemas"]["Source"];
         };
         /**
          * @description A monitor. `name`, `type`, `interval`, `target`, `rule`, `enabled`, `group` and `properties` are the reference's form of
@@ -419,11 +419,8 @@ export interface components {
             state: components["schemas"]["MonitorState"];
             /** @description URL, `host:port`, host or name. */
             target: string;
-            /**
-             * @description `http`, `tcp`, `ping` or `dns`.
-             * @example http
-             */
-            type: string;
+            /** @description `http`, `tcp`, `ping` or `dns`. */
+            type: components["schemas"]["ProbeType"];
             /**
              * Format: date-time
              * @description When the definition last changed.
@@ -775,6 +772,11 @@ export interface components {
              */
             value: number;
         };
+        /**
+         * @description The four types.
+         * @enum {string}
+         */
+        ProbeType: "http" | "tcp" | "ping" | "dns";
         /** @description A problem document (RFC 9457), `application/problem+json`. */
         Problem: {
             /** @description One sentence. */
@@ -864,6 +866,11 @@ export interface components {
             /** @description In time order; empty buckets are left out. */
             points: components["schemas"]["Point"][];
         };
+        /**
+         * @description Where definitions come from.
+         * @enum {string}
+         */
+        Source: "kubernetes" | "manifest" | "api";
         /** @description How many monitors are in which state. */
         StateCounts: {
             /** @description In state Error. */
