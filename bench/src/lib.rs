@@ -1,5 +1,3 @@
-//! Parts of the measurements: the light target and its log, and what `/proc` says of a process tree.
+//! Parts of the measurements: what `/proc` says of a process tree. The light target is the tests' too: `nanomon_testkit::light`.
 
 pub mod proc;
-pub mod stats;
-pub mod target;

@@ -59,11 +59,7 @@ pub fn cpu(roots: &[u32]) -> Cpu {
         };
         if below {
             let seconds = stat.ticks / TICKS;
-            if stat.name.starts_with("postgres") {
-                sum.postgres += seconds
-            } else {
-                sum.own += seconds
-            }
+            if stat.name.starts_with("postgres") { sum.postgres += seconds } else { sum.own += seconds }
         }
     }
     sum
@@ -73,18 +69,11 @@ pub fn cpu(roots: &[u32]) -> Cpu {
 pub fn rss_mib(pid: u32) -> f64 {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
-    line.split_ascii_whitespace()
-        .nth(1)
-        .and_then(|kib| kib.parse::<f64>().ok())
-        .unwrap_or(0.0)
-        / 1024.0
+    line.split_ascii_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
 }
 
 /// The 1-minute load average.
 pub fn load_average() -> f64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split_ascii_whitespace()
-        .next()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(0.0)
+    text.split_ascii_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0.0)
 }

@@ -14,8 +14,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use nanomon_bench::proc;
-use nanomon_bench::stats::percentile;
-use nanomon_bench::target::{Behaviour, Target};
+use nanomon_testkit::light::{Behaviour, HitLog, Target, percentile};
 
 /// See the subcommand.
 #[derive(clap::Args)]
@@ -97,28 +96,14 @@ fn start(args: &CostArgs, metrics_port: u16) -> Result<(System, f64)> {
     };
     let quiet = |command: &mut Command| -> Result<Child> {
         let command = command.env("LOG_LEVEL", "warn").stdout(Stdio::null());
-        command
-            .spawn()
-            .with_context(|| format!("starting {}", args.nanomon.display()))
+        command.spawn().with_context(|| format!("starting {}", args.nanomon.display()))
     };
     let mut children = vec![quiet(&mut standalone("true", metrics_port))?];
     wait_for_port(metrics_port, started)?;
     if args.apart {
         let mut runner = Command::new(&args.nanomon);
-        runner.args([
-            "runner",
-            "--pool",
-            "apart",
-            "--in-pod",
-            "false",
-            "--listen",
-            "127.0.0.1",
-            "--database-url",
-        ]);
-        runner.arg(format!(
-            "host={} user=nanomon dbname=nanomon sslmode=disable",
-            data_dir.join("run").display()
-        ));
+        runner.args(["runner", "--pool", "apart", "--in-pod", "false", "--listen", "127.0.0.1", "--database-url"]);
+        runner.arg(format!("host={} user=nanomon dbname=nanomon sslmode=disable", data_dir.join("run").display()));
         let port = free_port()?;
         runner.args(["--prometheus-port", &port.to_string()]);
         children.push(quiet(&mut runner)?);
@@ -186,11 +171,8 @@ fn definitions(args: &CostArgs, ports: &[u16], tls_ports: &[u16]) -> Vec<Monitor
 /// Runs one measurement and prints it.
 pub fn cost(args: &CostArgs) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let behaviour = Behaviour {
-        delay: Duration::from_secs_f64(args.delay_ms / 1_000.0),
-        silent: args.silent,
-        tls: false,
-    };
+    let behaviour =
+        Behaviour { delay: Duration::from_secs_f64(args.delay_ms / 1_000.0), silent: args.silent, tls: false };
     let target = Target::start(8, behaviour)?;
     let tls_target = Target::start(2, Behaviour { tls: true, ..behaviour })?;
     let metrics_port = free_port()?;
@@ -199,7 +181,7 @@ pub fn cost(args: &CostArgs) -> Result<()> {
     let store = Store::new(&Settings::parse(&database, None)?.with_pool(2, "nanomon-bench"))?;
     let writes = definitions(args, &target.ports, &tls_target.ports);
     let (take, collect) = (&target, &tls_target);
-    let hits = |log: nanomon_bench::stats::HitLog, other: nanomon_bench::stats::HitLog| {
+    let hits = |log: HitLog, other: HitLog| {
         let mut all = log;
         for (monitor, times) in other.hits {
             all.hits.entry(monitor).or_default().extend(times);
@@ -232,9 +214,8 @@ pub fn cost(args: &CostArgs) -> Result<()> {
                 scrapes.push(scrape(metrics_port)?);
                 next_scrape += Duration::from_secs(5);
             }
-            let mut batch: Vec<MonitorWrite> = (0..100)
-                .map(|k| writes[(edits + k) as usize % writes.len()].clone())
-                .collect();
+            let mut batch: Vec<MonitorWrite> =
+                (0..100).map(|k| writes[(edits + k) as usize % writes.len()].clone()).collect();
             for write in &mut batch {
                 write.def.group = format!("edited {edits}");
                 write.spec["group"] = write.def.group.clone().into();
@@ -287,10 +268,7 @@ async fn count_rows(dsn: &str) -> Result<i64> {
 /// (p50, p99, how many not OK) of the newest 1,000 results.
 async fn values(store: &Store) -> Result<(f64, f64, usize)> {
     let rows = store.result_list_latest(1_000, None).await?;
-    let not_ok = rows
-        .iter()
-        .filter(|row| row.verdict.status() != nanomon_core::Status::Ok)
-        .count();
+    let not_ok = rows.iter().filter(|row| row.verdict.status() != nanomon_core::Status::Ok).count();
     let mut values: Vec<f64> = rows.iter().filter_map(|row| row.value).map(f64::from).collect();
     Ok((percentile(&mut values, 0.5), percentile(&mut values, 0.99), not_ok))
 }
