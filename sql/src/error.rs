@@ -81,7 +81,7 @@ fn schema_sentence(db: &DbError) -> String {
 /// Errors without an answer of PostgreSQL. The driver does not show their kind but by text, hence by cause.
 fn classify_client(error: tokio_postgres::Error) -> StoreError {
     let text = error.to_string();
-    if std::error::Error::source(&error).is_some_and(|source| source.is::<WrongType>()) {
+    if std::error::Error::source(&error).is_some_and(<dyn std::error::Error>::is::<WrongType>) {
         // Our own parameter does not fit our own statement.
         StoreError::Statement(Box::new(error))
     } else if text.starts_with("error serializing parameter") {

@@ -225,11 +225,11 @@ fn set_state(pools: &[Pool], slot: Slot, state: &mut Option<Status>, since: &mut
 
 /// Opens or closes the incident as the pools demand.
 fn step(monitor: &Monitor, pools: &[Pool], slot: Slot, opened: &mut Option<Opened>, writes: &mut Writes) {
-    let down = pools.iter().filter(|pool| pool.is_down());
+    let mut down = pools.iter().filter(|pool| pool.is_down());
     let is_down = down.clone().count() >= MIN_POOLS;
     match *opened {
         None if is_down => {
-            let reason = down.last().map_or(Reason::Internal, |pool| pool.reason);
+            let reason = down.next_back().map_or(Reason::Internal, |pool| pool.reason);
             *opened = Some(Opened::Here { slot, reason });
         }
         // Silence is no recovery: while no pool is fresh the incident stays.

@@ -137,8 +137,7 @@ async fn try_listen(
         Ok(())
     };
     match futures::future::select(pin!(talk), pin!(drive)).await {
-        Either::Left((result, _)) => result,
-        Either::Right((result, _)) => result,
+        Either::Left((result, _)) | Either::Right((result, _)) => result,
     }
 }
 
@@ -171,16 +170,12 @@ impl Notifier {
         if sent.pending {
             return Turn::Covered;
         }
-        match sent.at.map(|at| NOTIFY_EVERY.saturating_sub(now - at)).filter(|wait| !wait.is_zero()) {
-            Some(wait) => {
-                sent.pending = true;
-                Turn::Later(wait)
-            }
-            None => {
-                sent.at = Some(now);
-                Turn::Now
-            }
+        if let Some(wait) = sent.at.map(|at| NOTIFY_EVERY.saturating_sub(now - at)).filter(|wait| !wait.is_zero()) {
+            sent.pending = true;
+            return Turn::Later(wait);
         }
+        sent.at = Some(now);
+        Turn::Now
     }
 
     fn sent_late(&self, channel: Channel) {

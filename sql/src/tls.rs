@@ -82,22 +82,19 @@ fn certificates(key: &str, file: &str) -> Result<Vec<CertificateDer<'static>>, S
 
 fn roots(file: Option<&str>) -> Result<RootCertStore, SettingsError> {
     let mut store = RootCertStore::empty();
-    match file.filter(|&file| file != "system") {
-        Some(file) => {
-            for certificate in certificates("sslrootcert", file)? {
-                store
-                    .add(certificate)
-                    .map_err(|error| SettingsError(format!("sslrootcert \"{file}\" cannot be used: {error}")))?;
-            }
+    if let Some(file) = file.filter(|&file| file != "system") {
+        for certificate in certificates("sslrootcert", file)? {
+            store
+                .add(certificate)
+                .map_err(|error| SettingsError(format!("sslrootcert \"{file}\" cannot be used: {error}")))?;
         }
-        None => {
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if store.is_empty() {
-                return Err(SettingsError(
-                    "this machine has no trust store: set sslrootcert to the server's authority".to_owned(),
-                ));
-            }
-        }
+        return Ok(store);
+    }
+    store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if store.is_empty() {
+        return Err(SettingsError(
+            "this machine has no trust store: set sslrootcert to the server's authority".to_owned(),
+        ));
     }
     Ok(store)
 }

@@ -29,9 +29,7 @@ pub(crate) struct StateRow {
 impl StateRow {
     /// Reads the columns of the locking SELECT.
     pub(crate) fn read(row: &Row) -> Result<Self> {
-        let status = |at: usize| -> Result<Option<Status>> {
-            row.get::<_, Option<i16>>(at).map(|code| status_of(code)).transpose()
-        };
+        let status = |at: usize| -> Result<Option<Status>> { row.get::<_, Option<i16>>(at).map(status_of).transpose() };
         Ok(Self {
             series_id: row.get(0),
             monitor_id: row.get(1),

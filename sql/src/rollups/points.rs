@@ -48,10 +48,12 @@ impl Store {
                 return Ok(raw_points(&rows, from, span, points));
             }
         }
-        let mut level = match span {
-            ..=FIVE_MINUTES_MAX_S => Level::FiveMinutes,
-            ..=HOUR_MAX_S => Level::Hour,
-            _ => Level::Day,
+        let mut level = if span <= FIVE_MINUTES_MAX_S {
+            Level::FiveMinutes
+        } else if span <= HOUR_MAX_S {
+            Level::Hour
+        } else {
+            Level::Day
         };
         loop {
             let (mark, buckets) = read_level(&session, monitor, from, to, level).await?;

@@ -38,7 +38,7 @@ impl Away {
 
 /// As the recorder does it: the same batch until there is an answer.
 async fn write_until_answered(store: &Store, batch: &[NewResult]) -> (BatchReport, u32) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     for tries in 1.. {
         match store.result_write_batch(batch).await {
             Ok(report) => return (report, tries),

@@ -1,5 +1,7 @@
 //! The store against a real PostgreSQL: one throw-away instance per run, a database per test.
 
+#![expect(clippy::unwrap_used, clippy::large_futures, reason = "tests: helpers fail by panicking, and stacks are large")]
+
 mod definitions;
 mod faults;
 mod figures;
