@@ -30,7 +30,7 @@ pub struct RunnerConfig {
     pub wakeups: Option<broadcast::Sender<Wakeup>>,
     /// Write the reference's form of metrics (a gauge named after each monitor) too.
     pub named_metrics: bool,
-    /// How long a leaving runner waits for others to take its shards over.
+    /// How long a leaving runner waits for others to take its shards over; zero: it does not hand over.
     pub drain: Duration,
 }
 

@@ -27,8 +27,12 @@ use crate::window::{Window, is_wanted, needs_cut, window_of};
 pub const BEAT: Duration = Duration::from_secs(2);
 /// Wake-ups cause an earlier heartbeat, but not more often than this.
 const BEAT_MIN: Duration = Duration::from_millis(200);
-/// While leaving, the map is looked at this often.
-const DRAIN_BEAT: Duration = Duration::from_millis(500);
+/// While shards are on their way, PostgreSQL is asked this often.
+const MOVING_BEAT: Duration = Duration::from_millis(500);
+/// And a heartbeat that takes longer has failed.
+const MOVING_PATIENCE: Duration = Duration::from_secs(1);
+/// Slots before a cut may start this much after it (milliseconds): a tick, and what a busy machine adds.
+const LINGER_MS: i64 = 1_000;
 /// Time between two comparisons of all revisions.
 const COMPARE: Duration = Duration::from_mins(10);
 /// A heartbeat that takes longer has failed.
@@ -82,6 +86,8 @@ pub struct Steward {
     started: u64,
     beat_at: Instant,
     compared_at: Instant,
+    /// PostgreSQL's time of the newest answered heartbeat, in milliseconds.
+    heard_ms: i64,
     was_away: bool,
     draining: bool,
 }
@@ -98,6 +104,7 @@ impl Steward {
             started: 0,
             beat_at: now,
             compared_at: now,
+            heard_ms: 0,
             was_away: false,
             draining: false,
         }
@@ -119,12 +126,14 @@ impl Steward {
                 () = stop.cancelled() => {}
             }
         }
-        self.drain(Instant::now() + drain).await;
+        if !drain.is_zero() {
+            self.drain(Instant::now() + drain).await;
+        }
     }
 
     /// Waits for the next heartbeat or an earlier reason for one.
     async fn wait(&self, wakeups: &mut Option<broadcast::Receiver<Wakeup>>) {
-        let next = self.beat_at + BEAT;
+        let next = self.beat_at + if self.is_giving() { MOVING_BEAT } else { BEAT };
         loop {
             let wakeup = tokio::select! {
                 () = tokio::time::sleep_until(next.into()) => return,
@@ -164,6 +173,7 @@ impl Steward {
             Ok(None) => self.parts.stats.member.heartbeats_withheld.inc(),
             Err(error) => {
                 self.parts.stats.member.heartbeat_failures.inc();
+                self.hold_on();
                 if !std::mem::replace(&mut self.was_away, true) {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
@@ -196,7 +206,8 @@ impl Steward {
         };
         self.started = started;
         let sent = Instant::now();
-        let answer = match tokio::time::timeout(BEAT_PATIENCE, self.parts.store.runner_heartbeat(&beat)).await {
+        let patience = if self.is_giving() { MOVING_PATIENCE } else { BEAT_PATIENCE };
+        let answer = match tokio::time::timeout(patience, self.parts.store.runner_heartbeat(&beat)).await {
             Ok(answer) => answer?,
             Err(elapsed) => return Err(StoreError::Unavailable(Box::new(elapsed))),
         };
@@ -210,6 +221,7 @@ impl Steward {
                 "PostgreSQL's clock has jumped; slots are planned anew"
             );
         }
+        self.heard_ms = answer.now_us / 1000;
         member.heartbeats.inc();
         member.round_trip_us.set((received - sent).as_micros() as u64);
         member.clock_offset_ms.store(self.parts.clock.offset_to_system_ms(), Ordering::Relaxed);
@@ -255,7 +267,13 @@ impl Steward {
         let (epoch, mut rows) = self.parts.store.shard_list_of(me).await?;
         rows.retain(|row| row.pool_id == self.parts.pool_id && is_wanted(row, me));
         let wanted: BTreeSet<i16> = rows.iter().map(|row| row.bucket).collect();
-        let gone: BTreeSet<i16> = self.windows.keys().filter(|bucket| !wanted.contains(bucket)).copied().collect();
+        let now = self.parts.clock.now_ms();
+        // Slots just before a cut may still start: a shard that was given away is forgotten a little after it.
+        let lingers = |window: &Window| window.until != i64::MAX && now < window.until.saturating_add(LINGER_MS);
+        let missing = self.windows.iter().filter(|(bucket, _)| !wanted.contains(bucket));
+        let (lingering, gone): (Vec<_>, Vec<_>) = missing.partition(|(_, window)| lingers(window));
+        let is_lingering = !lingering.is_empty();
+        let gone: BTreeSet<i16> = gone.into_iter().map(|(bucket, _)| *bucket).collect();
         let mut changes: Vec<(i16, Window)> = gone.iter().map(|bucket| (*bucket, Window::CLOSED)).collect();
         for row in rows.iter().filter(|row| self.windows.contains_key(&row.bucket)) {
             changes.push((row.bucket, window_of(row, me, self.windows[&row.bucket])));
@@ -278,11 +296,33 @@ impl Steward {
                 cuts.into_iter().map(|(bucket, cut)| (bucket, Window { from: cut, until: i64::MAX })).collect();
             self.apply(&cuts);
         }
-        self.epoch = Some(epoch);
+        self.epoch = (!is_lingering).then_some(epoch);
         if !opened.is_empty() || !gone.is_empty() {
             tracing::info!(shards = wanted.len(), came = opened.len(), left = gone.len(), "the shards have changed");
         }
         Ok(())
+    }
+
+    /// Whether a cut lies ahead at which shards of ours go to another runner.
+    fn is_giving(&self) -> bool {
+        let now = self.parts.clock.now_ms();
+        self.windows.values().any(|window| window.is_open() && window.until != i64::MAX && window.until > now)
+    }
+
+    /// PostgreSQL cannot be asked: cuts that lay ahead when it could be are not honoured, for the new owner may not know
+    /// of them. It runs both then, which the results' key absorbs. What stands is read when PostgreSQL is back.
+    fn hold_on(&mut self) {
+        let uncertain = |window: &Window| window.is_open() && window.until != i64::MAX && window.until > self.heard_ms;
+        let kept: Vec<(i16, Window)> = self
+            .windows
+            .iter()
+            .filter(|(_, window)| uncertain(window))
+            .map(|(bucket, window)| (*bucket, Window { until: i64::MAX, ..*window }))
+            .collect();
+        if !kept.is_empty() {
+            self.epoch = None;
+            self.apply(&kept);
+        }
     }
 
     /// Remembers windows and tells the probe thread those that differ.
@@ -317,15 +357,15 @@ impl Steward {
             if !self.was_away && !self.has_heir().await {
                 return;
             }
-            tokio::time::sleep(DRAIN_BEAT).await;
+            tokio::time::sleep(MOVING_BEAT).await;
         }
         tracing::warn!("leaving though not all shards have been taken over");
     }
 
-    /// Whether no slot is ours any more.
+    /// Whether no slot is ours any more, those that start a little late included.
     fn is_rid(&self) -> bool {
         let now = self.parts.clock.now_ms();
-        self.windows.values().all(|window| !window.is_open() || window.until <= now)
+        self.windows.values().all(|window| !window.is_open() || window.until.saturating_add(LINGER_MS) <= now)
     }
 
     /// Whether anybody could take our shards over.

@@ -44,7 +44,7 @@ async fn deleted_changed_suspended_and_moved_monitors_stop_in_their_old_form() -
     let old = ["deleted", "changed", "suspended", "anew", "elsewhere"];
     let counts = || old.map(|name| target.hits(name).len());
     // The changes are one notice apart; when all are through, nothing old is left.
-    wait_for("only what is left is scheduled", || async { Ok(runner.metric("nanomon_runner_monitors") == 3.0) }).await?;
+    wait_for("only what is left is scheduled", || async { Ok(runner.metric("nanomon_runner_monitors") == 3) }).await?;
     let before = counts();
     asked_again(&target, "kept", 3).await?;
     ensure!(counts() == before, "{old:?}: {before:?}, now {:?}", counts());
@@ -90,7 +90,10 @@ async fn large_definitions_and_hostile_names_are_run() -> Result<()> {
     let runner = db.runner("one");
     wait_for("its result", || async { Ok(!db.results(id).await?.is_empty()) }).await?;
     wait_for("its metrics", || async {
-        Ok(runner.metrics.render_text(nanomon_service::exposition::Exposition::Text).contains("nanomon_up{monitor_namespace=\"default\",monitor=\"large\""))
+        Ok(runner
+            .metrics
+            .render_text(nanomon_service::exposition::Exposition::Text)
+            .contains("nanomon_up{monitor_namespace=\"default\",monitor=\"large\""))
     })
     .await?;
     let text = runner.metrics.render_text(nanomon_service::exposition::Exposition::Text);

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Result, ensure};
 use nanomon_core::Status;
 use nanomon_sql::MonitorId;
+use nanomon_testkit::postgres::{Options, Postgres};
 
 use super::child::RunnerProcess;
 use super::support::{Database, Target1, http_def, schedule_of, slots_hit, uid_of, wait_for};
@@ -75,7 +76,9 @@ fn judged(target: &Target1, interval: Duration, from_ms: i64, to_ms: i64) -> (us
 async fn graceful_moves_miss_nothing() -> Result<()> {
     let db = Database::shared().await?;
     let target = Target1::start().await?;
-    monitors(&db, &target, SECOND).await?;
+    // Half of it is what a slot may be late: more than a busy machine takes.
+    let interval = 3 * SECOND;
+    monitors(&db, &target, interval).await?;
     let dealer = db.deal();
     let one = db.runner("one");
     settled(&db, 1).await?;
@@ -86,20 +89,53 @@ async fn graceful_moves_miss_nothing() -> Result<()> {
     let two = db.runner("two");
     settled(&db, 2).await?;
     let parts = (one.metric("nanomon_runner_monitors"), two.metric("nanomon_runner_monitors"));
-    ensure!(parts.0.min(parts.1) >= 0.4 * MONITORS as f64, "shared by rate: {parts:?}");
+    ensure!(parts.0.min(parts.1) >= 2 * MONITORS as i64 / 5, "shared by rate: {parts:?}");
     pass(&target, 2 * MONITORS).await?;
     // The first one leaves: the other half moves.
     one.leave().await?;
     settled(&db, 1).await?;
     pass(&target, 2 * MONITORS).await?;
     let to = now_ms() - 2_000;
-    let (missed, _, worst) = judged(&target, SECOND, from, to);
+    let (missed, _, worst) = judged(&target, interval, from, to);
     ensure!(missed == 0, "{missed} slots missed");
     ensure!(worst <= 2, "a monitor was hit {worst} times too often in two moves");
     two.leave().await?;
     dealer.stop().await?;
     let latest = db.store.result_list_latest(1_000, None).await?;
     ensure!(latest.iter().all(|row| row.verdict.status() == Status::Ok));
+    db.verify().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_in_the_middle_of_a_handover_leaves_no_gap() -> Result<()> {
+    let postgres = Postgres::start_with(Options::default()).await?;
+    let db = Database::new(&postgres).await?;
+    let target = Target1::start().await?;
+    // Long enough for a slot that starts late to count as run.
+    let interval = 4 * SECOND;
+    monitors(&db, &target, interval).await?;
+    let dealer = db.deal();
+    let one = db.runner("one");
+    settled(&db, 1).await?;
+    wait_for("all are run", || async { Ok(target.paths() == MONITORS) }).await?;
+    let from = now_ms();
+    let two = db.runner("two");
+    let pool_id = db.store.pool_ensure("default").await?;
+    wait_for("a cut is set", || async {
+        Ok(db.store.shard_list(pool_id).await?.1.iter().any(|row| row.cut_at_ms.is_some()))
+    })
+    .await?;
+    postgres.kill().await?;
+    pass(&target, 3 * MONITORS).await?;
+    postgres.start().await?;
+    settled(&db, 2).await?;
+    pass(&target, 2 * MONITORS).await?;
+    let to = now_ms() - 5_000;
+    let (missed, _, _) = judged(&target, interval, from, to);
+    ensure!(missed == 0, "{missed} slots missed");
+    one.leave().await?;
+    two.leave().await?;
+    dealer.stop().await?;
     db.verify().await
 }
 
@@ -119,10 +155,7 @@ async fn a_killed_runner_is_replaced_within_ten_seconds() -> Result<()> {
     let killed = now_ms();
     settled(&db, 1).await?;
     pass(&target, 3 * MONITORS).await?;
-    let to = now_ms() - 2_000;
-    // Every monitor runs again at the latest 10 s after the kill (and its own interval).
-    let (missed_late, _, _) = judged(&target, interval, killed + 10_000, to.max(killed + 14_000));
-    let _ = missed_late;
+    // Every monitor runs again at the latest 10 s after the kill.
     wait_for("some seconds after the takeover", || async { Ok(now_ms() > killed + 16_000) }).await?;
     let (missed, _, _) = judged(&target, interval, killed + 10_000, killed + 14_000);
     ensure!(missed == 0, "{missed} slots are missed ten seconds after the kill");
@@ -165,7 +198,10 @@ async fn a_frozen_runner_blames_nobody_and_takes_nothing_back() -> Result<()> {
     dealer.stop().await?;
     for id in ids {
         for row in db.results(id).await? {
-            ensure!(row.verdict.is_unknown() || row.verdict.status() == Status::Ok, "a healthy target was blamed: {row:?}");
+            ensure!(
+                row.verdict.is_unknown() || row.verdict.status() == Status::Ok,
+                "a healthy target was blamed: {row:?}"
+            );
         }
     }
     db.verify().await

@@ -37,7 +37,10 @@ async fn nothing_lost(db: &Database, target: &Target1, ids: &[MonitorId]) -> Res
         let scheduled: BTreeSet<i32> = slots.keys().map(|ms| slot::key(*ms)).collect();
         let missing: Vec<&i32> = scheduled.difference(&keys).collect();
         // The initial run's hit belongs to the slot before it by this count, and has its row under its own key.
-        ensure!(missing.len() <= rows.iter().filter(|row| row.verdict.is_extra()).count(), "{name}: hit, but no row: {missing:?}");
+        ensure!(
+            missing.len() <= rows.iter().filter(|row| row.verdict.is_extra()).count(),
+            "{name}: hit, but no row: {missing:?}"
+        );
         let schedule = schedule_of(uid, SECOND);
         let (first, last) = (*slots.keys().next().unwrap(), *slots.keys().next_back().unwrap());
         let expected = schedule.count(schedule.next_after(first), last) as usize;
@@ -66,11 +69,11 @@ async fn results_wait_for_postgres_and_none_is_lost() -> Result<()> {
     // An orderly stop that lasts longer than silence may, then a crash.
     postgres.stop().await?;
     pass(&target, 12 * MONITORS).await?;
-    ensure!(one.metric("nanomon_buffer_results") + two.metric("nanomon_buffer_results") >= 10.0 * MONITORS as f64);
+    ensure!(one.metric("nanomon_buffer_results") + two.metric("nanomon_buffer_results") >= 10 * MONITORS as i64);
     let shards = (one.metric("nanomon_runner_shards"), two.metric("nanomon_runner_shards"));
     postgres.start().await?;
     wait_for("the backlog is stored", || async {
-        Ok(one.metric("nanomon_buffer_results") + two.metric("nanomon_buffer_results") < 4.0 * MONITORS as f64)
+        Ok(one.metric("nanomon_buffer_results") + two.metric("nanomon_buffer_results") < 4 * MONITORS as i64)
     })
     .await?;
     pass(&target, 4 * MONITORS).await?;
@@ -125,7 +128,7 @@ async fn a_refused_row_is_dropped_alone() -> Result<()> {
     let dealer = db.deal();
     let one = db.runner("one");
     wait_for("the poisoned rows are dropped", || async {
-        Ok(one.metric("nanomon_results_dropped_total{reason=\"refused\"}") >= 2.0)
+        Ok(one.metric("nanomon_results_dropped_total{reason=\"refused\"}") >= 2)
     })
     .await?;
     for id in ids.iter().filter(|id| **id != ids[7]) {

@@ -25,7 +25,7 @@ use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 /// How long anything may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits until something holds; `what` is said if it never does.
 pub async fn wait_for<F: Future<Output = Result<bool>>>(what: &str, mut holds: impl FnMut() -> F) -> Result<()> {
@@ -49,7 +49,10 @@ pub struct Database {
 impl Database {
     pub async fn new(postgres: &Postgres) -> Result<Self> {
         // Shown with RUST_LOG=info; a second initialisation in the same process changes nothing.
-        let _ = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).with_test_writer().try_init();
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+            .with_test_writer()
+            .try_init();
         let dsn = postgres.create_dsn().await?;
         let settings = Settings::parse(&dsn, None)?;
         let store = Store::new(&settings.clone().with_pool(8, "test"))?;
@@ -204,17 +207,11 @@ impl Running {
         Ok(())
     }
 
-    /// Ends it without a word.
-    pub async fn kill(self) {
-        self.task.abort();
-        let _ = self.task.await;
-    }
-
-    /// A sample of its metrics.
-    pub fn metric(&self, name: &str) -> f64 {
+    /// A sample of its metrics, a whole number; -1 if there is none.
+    pub fn metric(&self, name: &str) -> i64 {
         let text = self.metrics.render_text(nanomon_service::exposition::Exposition::Text);
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.and_then(|value| value.parse().ok()).unwrap_or(f64::NAN)
+        line.and_then(|value| value.parse().ok()).unwrap_or(-1)
     }
 }
 
