@@ -49,6 +49,7 @@ fmt: ## Format everything
 generate: ## Write the generated files: CRDs, OpenAPI, schema.sql, the frontend's API types
 	cargo run -q -p nanomon -- crds > charts/nanomon/crds/monitors.yaml
 	cargo run -q -p nanomon -- openapi > dashboard-api/openapi.json
+	NANOMON_WRITE_SCHEMA=1 cargo test -q -p nanomon-sql --test postgres schema_sql
 	cd frontend && npm run generate
 
 bench: ## Measurements with figures beside the goals (not part of the tests)

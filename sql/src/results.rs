@@ -95,6 +95,11 @@ impl Store {
         loop {
             let session = self.session("result_write_batch").await?;
             let written = tokio::time::timeout(DEADLINE, write_once(&session, batch)).await;
+            if matches!(written, Ok(Err(StoreError::Data(_) | StoreError::Retry(_))))
+                && session.rollback().await.is_err()
+            {
+                tracing::debug!("a refused batch could not be rolled back; its connection is closed");
+            }
             drop(session);
             match written {
                 Ok(Err(error)) if error.lacks_partition() && !partitions_made => {

@@ -30,6 +30,8 @@ pub struct Options {
     pub fsync: bool,
     /// Further `name=value` settings.
     pub settings: Vec<String>,
+    /// Certificate chain and key of the server, as PEM: then it speaks TLS over TCP.
+    pub tls: Option<(String, String)>,
 }
 
 /// A running PostgreSQL. Its only superuser is `nanomon`, trusted without a password.
@@ -139,19 +141,12 @@ impl Postgres {
 
     /// The DSN of a database over the Unix socket.
     pub fn dsn(&self, database: &str) -> String {
-        format!(
-            "host={} port={} user=nanomon dbname={database}",
-            self.socket_dir().display(),
-            self.port
-        )
+        format!("host={} port={} user=nanomon dbname={database}", self.socket_dir().display(), self.port)
     }
 
     /// The DSN of a database over TCP (with [`Options::tcp`]).
     pub fn dsn_tcp(&self, database: &str) -> String {
-        format!(
-            "host=127.0.0.1 port={} user=nanomon dbname={database} sslmode=disable",
-            self.port
-        )
+        format!("host=127.0.0.1 port={} user=nanomon dbname={database} sslmode=disable", self.port)
     }
 
     /// Makes an empty database and answers its name.
@@ -170,11 +165,7 @@ impl Postgres {
     /// Starts the server after [`Self::stop`] or [`Self::kill`] and waits until it answers.
     pub async fn start(&self) -> Result<()> {
         let mut command = self.command("postgres");
-        command
-            .arg("-D")
-            .arg(self.dir.join("data"))
-            .arg("-k")
-            .arg(self.socket_dir());
+        command.arg("-D").arg(self.dir.join("data")).arg("-k").arg(self.socket_dir());
         command.arg("-p").arg(self.port.to_string());
         let listen = if self.options.tcp { "127.0.0.1" } else { "" };
         let mut settings = vec![
@@ -187,43 +178,29 @@ impl Postgres {
         if !self.options.fsync {
             settings.extend(["fsync=off".to_owned(), "full_page_writes=off".to_owned()]);
         }
+        if self.options.tls.is_some() {
+            settings.push("ssl=on".to_owned());
+        }
         settings.extend(self.options.settings.iter().cloned());
         for setting in settings {
             command.arg("-c").arg(setting);
         }
         // A process group of its own: Ctrl-C at the terminal must not reach it before the tests have ended.
-        let log = fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.dir.join("log"))?;
-        command
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log);
+        let log = fs::File::options().create(true).append(true).open(self.dir.join("log"))?;
+        command.process_group(0).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         {
             let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
             ensure!(server.is_none(), "PostgreSQL runs already");
-            *server = Some(
-                command
-                    .spawn()
-                    .with_context(|| format!("starting {}", self.bin.display()))?,
-            );
+            *server = Some(command.spawn().with_context(|| format!("starting {}", self.bin.display()))?);
         }
         let deadline = Instant::now() + DEADLINE;
         while let Err(error) = connect(&self.dsn("postgres")).await {
             let exited = {
                 let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
-                server
-                    .as_mut()
-                    .and_then(|child| child.try_wait().transpose())
-                    .transpose()?
+                server.as_mut().and_then(|child| child.try_wait().transpose()).transpose()?
             };
             if exited.is_some() || Instant::now() > deadline {
-                bail!(
-                    "PostgreSQL does not answer ({error:#}); its log ends with:\n{}",
-                    self.log_tail()
-                );
+                bail!("PostgreSQL does not answer ({error:#}); its log ends with:\n{}", self.log_tail());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -291,11 +268,17 @@ impl Postgres {
             "--locale=C.UTF-8",
         ]);
         let output = command.stdin(Stdio::null()).output().context("running initdb")?;
-        ensure!(
-            output.status.success(),
-            "initdb failed: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        ensure!(output.status.success(), "initdb failed: {}", String::from_utf8_lossy(&output.stderr));
+        if let Some((certificate, key)) = &self.options.tls {
+            for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+                let file = self.dir.join("data").join(name);
+                fs::write(&file, text)?;
+                fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+                if let Some(user) = self.user {
+                    chown(&file, Some(user.uid), Some(user.gid))?;
+                }
+            }
+        }
         Ok(())
     }
 
@@ -306,16 +289,7 @@ impl Postgres {
             command.uid(user.uid).gid(user.gid);
         }
         // PostgreSQL's programs must not take defaults from the developer's shell.
-        for name in [
-            "PGDATA",
-            "PGHOST",
-            "PGPORT",
-            "PGUSER",
-            "PGPASSWORD",
-            "PGDATABASE",
-            "PGOPTIONS",
-            "PGSERVICE",
-        ] {
+        for name in ["PGDATA", "PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGOPTIONS", "PGSERVICE"] {
             command.env_remove(name);
         }
         command
@@ -390,10 +364,7 @@ pub async fn connect(dsn: &str) -> Result<tokio_postgres::Client> {
 }
 
 fn send_signal(signal: &str, pids: &[u32]) -> Result<()> {
-    let status = Command::new("kill")
-        .arg(format!("-{signal}"))
-        .args(pids.iter().map(u32::to_string))
-        .status()?;
+    let status = Command::new("kill").arg(format!("-{signal}")).args(pids.iter().map(u32::to_string)).status()?;
     ensure!(status.success(), "kill -{signal} {pids:?} failed");
     Ok(())
 }
@@ -434,10 +405,7 @@ fn run_as() -> Result<Option<RunAs>> {
     let user = |name: &str| {
         let line = passwd.lines().find(|line| line.split(':').next() == Some(name))?;
         let mut fields = line.split(':').skip(2);
-        Some(RunAs {
-            uid: fields.next()?.parse().ok()?,
-            gid: fields.next()?.parse().ok()?,
-        })
+        Some(RunAs { uid: fields.next()?.parse().ok()?, gid: fields.next()?.parse().ok()? })
     };
     let found = user("postgres").or_else(|| user("nobody"));
     Ok(Some(found.context("neither the user postgres nor nobody exists")?))
@@ -465,26 +433,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_killed_server_recovers_what_was_committed_and_drop_leaves_nothing() {
-        let postgres = Postgres::start_with(Options {
-            tcp: true,
-            ..Options::default()
-        })
-        .await
-        .unwrap();
+        let postgres = Postgres::start_with(Options { tcp: true, ..Options::default() }).await.unwrap();
         let name = postgres.create_database().await.unwrap();
         let client = connect(&postgres.dsn_tcp(&name)).await.unwrap();
-        client
-            .batch_execute("create table t (a int); insert into t values (7)")
-            .await
-            .unwrap();
+        client.batch_execute("create table t (a int); insert into t values (7)").await.unwrap();
         postgres.kill().await.unwrap();
         assert!(connect(&postgres.dsn(&name)).await.is_err());
         postgres.start().await.unwrap();
         let client = connect(&postgres.dsn(&name)).await.unwrap();
-        assert_eq!(
-            client.query_one("select a from t", &[]).await.unwrap().get::<_, i32>(0),
-            7
-        );
+        assert_eq!(client.query_one("select a from t", &[]).await.unwrap().get::<_, i32>(0), 7);
         postgres.stop().await.unwrap();
         postgres.start().await.unwrap();
 

@@ -66,7 +66,7 @@ pub(super) static LOCK: LazyLock<String> = LazyLock::new(|| {
 pub(super) const INSERT: &str = "insert into results (series_id, slot, value, start_ms, runner_id, verdict, reason, outputs) \
     select b.series_id, b.slot, b.value, b.start_ms, b.runner_id, \
       b.verdict | case when b.slot <= s.last_slot then 16::int2 else 0::int2 end \
-        | case when exists (select from maintenance_spans w where w.monitor_id = s.monitor_id and b.slot >= w.from_slot \
+        | case when (select exists (select from maintenance_spans)) and exists (select from maintenance_spans w where w.monitor_id = s.monitor_id and b.slot >= w.from_slot \
             and b.slot < w.to_slot) then 8::int2 else 0::int2 end, \
       b.reason, b.outputs \
     from unnest($1::int4[], $2::int4[], $3::real[], $4::int2[], $5::int2[], $6::int2[], $7::int2[], $8::bytea[]) \

@@ -1,6 +1,10 @@
 //! The store against a real PostgreSQL: one throw-away instance per run, a database per test.
 
-#![expect(clippy::unwrap_used, clippy::large_futures, reason = "tests: helpers fail by panicking, and stacks are large")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::large_futures,
+    reason = "tests: helpers fail by panicking, and stacks are large"
+)]
 
 mod definitions;
 mod faults;
@@ -12,4 +16,5 @@ mod results;
 mod retention;
 mod schema;
 mod support;
+mod tls;
 mod verify;
