@@ -166,7 +166,8 @@ impl Catalog {
         for row in rows {
             let ours = self.buckets.contains(&row.bucket);
             let known = self.known.get(&row.id);
-            if known.is_some_and(|known| known.rev >= row.rev && known.bucket == row.bucket) {
+            // A restored database may go back: what differs is taken, not only what is newer.
+            if known.is_some_and(|known| known.rev == row.rev && known.bucket == row.bucket) {
                 continue;
             }
             if row.tombstoned || !ours {

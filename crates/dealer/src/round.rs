@@ -12,6 +12,12 @@ use tokio::task::JoinHandle;
 use crate::judge::{DEAD_AFTER, Judge, Member};
 use crate::{DealerConfig, LEASE, LEASE_TTL, ROUND};
 
+/// Time between two rounds while no pool has more than one runner and nothing moves: there is nobody to take anything over.
+const CALM_ROUND: Duration = Duration::from_secs(2);
+/// Time between two rounds just after the lease was taken, as long as there is no runner at all: one is about to join.
+const EAGER_ROUND: Duration = Duration::from_millis(200);
+/// For how long.
+const EAGER: Duration = Duration::from_secs(10);
 /// The lease is renewed this often.
 const RENEW: Duration = Duration::from_secs(2);
 /// Rates are looked at this often where several runners could share them.
@@ -32,10 +38,24 @@ pub(crate) struct Dealer {
 /// What is known while the lease is held.
 struct Held {
     epoch: i64,
+    taken_at: Instant,
     renewed_at: Instant,
     pools: BTreeMap<PoolId, Pool>,
     maintain_at: Instant,
     maintaining: Option<JoinHandle<bool>>,
+}
+
+impl Held {
+    /// When to look again.
+    fn pause(&self) -> Duration {
+        if self.pools.is_empty() && self.taken_at.elapsed() < EAGER {
+            EAGER_ROUND
+        } else if self.pools.values().all(|pool| pool.members.len() <= 1 && !pool.moving) {
+            CALM_ROUND
+        } else {
+            ROUND
+        }
+    }
 }
 
 /// What is known of a pool.
@@ -92,7 +112,7 @@ impl Dealer {
             result => result?,
         }
         self.maintain().await;
-        Ok(ROUND)
+        Ok(self.held.as_ref().map_or(ROUND, Held::pause))
     }
 
     /// Takes or renews the lease; answers whether it is held.
@@ -117,6 +137,7 @@ impl Dealer {
                 tracing::info!(epoch = lease.epoch, "dealing the shards from now on");
                 self.held = Some(Held {
                     epoch: lease.epoch,
+                    taken_at: asked_at,
                     renewed_at: asked_at,
                     pools: BTreeMap::new(),
                     maintain_at: asked_at,

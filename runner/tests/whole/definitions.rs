@@ -1,8 +1,15 @@
 //! Changes of definitions are noticed, and nothing runs in its old form afterwards.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use nanomon_runner::catalog::{Catalog, CatalogParts};
+use nanomon_runner::compiler::Compiler;
+use nanomon_runner::probe::{ProbeConfig, Prober};
+use nanomon_runner::scheduler::Command;
+use nanomon_sql::SeriesId;
+use tokio::sync::mpsc;
 
 use super::support::{Database, Target1, http_def, uid_of, wait_for, write_of};
 
@@ -73,6 +80,64 @@ async fn a_change_that_nobody_announced_is_noticed() -> Result<()> {
     ensure!(target.hits("a").len() == before);
     runner.leave().await?;
     dealer.stop().await
+}
+
+/// What a catalog tells the probe thread: series put on and taken off, in order.
+fn told(commands: &mut mpsc::UnboundedReceiver<Command>) -> (Vec<SeriesId>, Vec<SeriesId>) {
+    let (mut put, mut removed) = (Vec::new(), Vec::new());
+    while let Ok(command) = commands.try_recv() {
+        match command {
+            Command::Put(plans) => put.extend(plans.iter().map(|(plan, _)| plan.series_id)),
+            Command::Remove(series) => removed.extend(series),
+            Command::Windows(_) | Command::Once(..) | Command::Finish(_) => {}
+        }
+    }
+    (put, removed)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_full_comparison_finds_what_no_revision_told() -> Result<()> {
+    let db = Database::shared().await?;
+    let target = Target1::start().await?;
+    let names = ["deleted", "changed", "kept"];
+    let monitors: Vec<_> = names.iter().map(|name| ((*name).to_owned(), http_def(&target.url(name), SECOND))).collect();
+    let ids = db.write(&monitors).await?;
+    // A later revision than the others', so that one can be taken off it.
+    db.write_one("changed", &http_def(&target.url("again"), SECOND)).await?;
+    let mut series = Vec::new();
+    for id in &ids {
+        series.push(db.store.monitor_get(*id).await?.context("written")?.series[0].id);
+    }
+    let (sender, mut commands) = mpsc::unbounded_channel();
+    let compiler = Compiler::new(Prober::new(ProbeConfig::default())?);
+    let mut catalog = Catalog::new(CatalogParts {
+        store: db.store.clone(),
+        pool_id: db.store.pool_ensure("default").await?,
+        pool: "default".to_owned(),
+        compiler: Arc::new(Mutex::new(compiler)),
+        clock: Arc::default(),
+        registry: Arc::default(),
+        stats: Arc::default(),
+        commands: sender,
+    });
+    let all: Vec<i16> = (0..1024).collect();
+    catalog.load(&all).await?;
+    let (put, removed) = told(&mut commands);
+    ensure!(put.len() == 3 && removed.is_empty(), "{put:?} {removed:?}");
+    catalog.compare().await?;
+    ensure!(told(&mut commands) == (vec![], vec![]), "nothing was missed");
+
+    // As a restored backup or a hand in the database would leave it: changed without a new revision.
+    let client = nanomon_testkit::postgres::connect(&db.dsn).await?;
+    client.execute("update monitors set tombstoned_at = now() where id = $1", &[&ids[0]]).await?;
+    client.execute("update monitors set rev = rev - 1 where id = $1", &[&ids[1]]).await?;
+    catalog.follow().await?;
+    ensure!(told(&mut commands) == (vec![], vec![]), "a revision tells nothing of it");
+    catalog.compare().await?;
+    let (put, removed) = told(&mut commands);
+    ensure!(removed == [series[0]], "{removed:?}");
+    ensure!(put == [series[1]], "{put:?}");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
