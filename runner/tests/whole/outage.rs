@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use nanomon_core::slot;
 use nanomon_sql::MonitorId;
+use nanomon_testkit::pg_proxy::{Fault, PgProxy};
 use nanomon_testkit::postgres::{Options, Postgres};
 
 use super::support::{Database, Target1, http_def, schedule_of, slots_hit, uid_of, wait_for};
@@ -103,6 +104,41 @@ async fn a_frozen_postgres_is_no_reason_to_lose_anything() -> Result<()> {
         postgres.resume()?;
         pass(&target, 4 * MONITORS).await?;
     }
+    one.leave().await?;
+    dealer.stop().await?;
+    nothing_lost(&db, &target, &ids).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_faulty_way_to_postgres_loses_nothing_and_stores_nothing_twice() -> Result<()> {
+    let postgres = Postgres::shared().await;
+    let db = Database::new(postgres).await?;
+    let name = db.dsn.rsplit("dbname=").next().unwrap_or_default().to_owned();
+    let proxy = PgProxy::start(postgres).await?;
+    let target = Target1::start().await?;
+    let ids = monitors(&db, &target).await?;
+    // The judge goes the straight way, the runner and the dealer the faulty one.
+    let faulty = db.by(&proxy.dsn(&name))?;
+    let dealer = faulty.deal();
+    let one = faulty.runner("one");
+    wait_for("all are run", || async { Ok(target.paths() == MONITORS) }).await?;
+    proxy.set(Fault::CutAfterCommit(1));
+    pass(&target, 6 * MONITORS).await?;
+    ensure!(proxy.cut() > 0);
+    proxy.set(Fault::Delay(2 * SECOND));
+    pass(&target, 8 * MONITORS).await?;
+    proxy.set(Fault::SwallowAtBegin);
+    pass(&target, 4 * MONITORS).await?;
+    proxy.set(Fault::BlackHole);
+    pass(&target, 12 * MONITORS).await?;
+    ensure!(proxy.swallowed() > 0);
+    proxy.set(Fault::None);
+    wait_for("the backlog is stored", || async {
+        Ok(one.metric("nanomon_buffer_results") < 3 * MONITORS as i64
+            && one.metric("nanomon_batches_retried_total") > 0)
+    })
+    .await?;
+    pass(&target, 3 * MONITORS).await?;
     one.leave().await?;
     dealer.stop().await?;
     nothing_lost(&db, &target, &ids).await

@@ -60,6 +60,13 @@ impl Database {
         Ok(Self { dsn, store, settings })
     }
 
+    /// The same database by another way.
+    pub fn by(&self, dsn: &str) -> Result<Self> {
+        let settings = Settings::parse(dsn, None)?;
+        let store = Store::new(&settings.clone().with_pool(8, "test"))?;
+        Ok(Self { dsn: dsn.to_owned(), store, settings })
+    }
+
     pub async fn shared() -> Result<Self> {
         Self::new(Postgres::shared().await).await
     }
