@@ -99,24 +99,26 @@ fn start(args: &CostArgs, metrics_port: u16) -> Result<(System, f64)> {
         command.spawn().with_context(|| format!("starting {}", args.nanomon.display()))
     };
     let mut children = vec![quiet(&mut standalone("true", metrics_port))?];
-    wait_for_port(metrics_port, started)?;
+    wait_for_ok(api, "/api/health", started)?;
     if args.apart {
         let mut runner = Command::new(&args.nanomon);
-        runner.args(["runner", "--pool", "apart", "--in-pod", "false", "--listen", "127.0.0.1", "--database-url"]);
+        runner.args(["runner", "--pool", "apart", "--admin-listen", "127.0.0.1", "--database-url"]);
         runner.arg(format!("host={} user=nanomon dbname=nanomon sslmode=disable", data_dir.join("run").display()));
         let port = free_port()?;
         runner.args(["--prometheus-port", &port.to_string()]);
         children.push(quiet(&mut runner)?);
-        wait_for_port(port, started)?;
+        wait_for_ok(port, "/readyz", started)?;
     }
     let system = System { children, data };
     Ok((system, started.elapsed().as_secs_f64()))
 }
 
-fn wait_for_port(port: u16, started: Instant) -> Result<()> {
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        if started.elapsed() > Duration::from_secs(60) {
-            bail!("the system was not up within 60 s");
+/// Ports are bound before anything else is up: only an answer says that the part works.
+fn wait_for_ok(port: u16, path: &str, started: Instant) -> Result<()> {
+    let fine = || -> Result<bool> { Ok(fetch(port, path)?.starts_with(b"HTTP/1.1 200")) };
+    while !fine().unwrap_or(false) {
+        if started.elapsed() > Duration::from_mins(1) {
+            bail!("{path} was not up within 60 s");
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -169,6 +171,7 @@ fn definitions(args: &CostArgs, ports: &[u16], tls_ports: &[u16]) -> Vec<Monitor
 }
 
 /// Runs one measurement and prints it.
+#[expect(clippy::print_stdout, reason = "what the command is for")]
 pub fn cost(args: &CostArgs) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let behaviour =
@@ -275,11 +278,19 @@ async fn values(store: &Store) -> Result<(f64, f64, usize)> {
 
 /// Seconds and MiB of one scrape.
 fn scrape(port: u16) -> Result<(f64, f64)> {
-    use std::io::{Read as _, Write as _};
     let started = Instant::now();
-    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let mut text = Vec::new();
-    stream.read_to_end(&mut text)?;
+    let text = fetch(port, "/metrics")?;
     Ok((started.elapsed().as_secs_f64(), text.len() as f64 / 1_048_576.0))
+}
+
+/// The whole answer to one GET.
+#[expect(clippy::disallowed_methods, reason = "a client of the system under test")]
+fn fetch(port: u16, path: &str) -> Result<Vec<u8>> {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(answer)
 }
