@@ -47,7 +47,6 @@ async fn ten_thousand_monitors_arrive() {
                 }
             })
             .await;
-        started.elapsed()
     };
     let edit = async {
         for n in 0..MONITORS {
@@ -55,11 +54,11 @@ async fn ten_thousand_monitors_arrive() {
                 continue;
             }
             // Follows the burst closely.
+            let there = (n + 16).min(MONITORS - 1);
             eventually("the object is there", LIMIT, || async {
-                Ok((made.load(Ordering::Relaxed) > n + 16).then_some(()))
+                Ok((made.load(Ordering::Relaxed) > there).then_some(()))
             })
             .await
-            .or_else(|error| if made.load(Ordering::Relaxed) == MONITORS { Ok(()) } else { Err(error) })
             .unwrap();
             let name = format!("m{n}");
             if n % 10 == 0 {
@@ -70,7 +69,8 @@ async fn ten_thousand_monitors_arrive() {
             }
         }
     };
-    let (accepted, ()) = tokio::join!(create, edit);
+    tokio::join!(create, edit);
+    let accepted = started.elapsed();
 
     let living = MONITORS - DELETED + 1;
     let installation = stage.operator.config.installation.clone();
@@ -84,8 +84,8 @@ async fn ten_thousand_monitors_arrive() {
     let stored = started.elapsed();
     let revisions = stage.store.heads_read().await.unwrap().catalog_rev - before;
     eprintln!(
-        "accepted {MONITORS} in {accepted:.1?} ({:.0}/s), stored after {stored:.1?} ({:.0} %), {revisions} transactions",
-        MONITORS as f64 / accepted.as_secs_f64(),
+        "accepted {MONITORS} and their edits in {accepted:.1?} ({:.0}/s), stored after {stored:.1?} ({:.0} %), {revisions} transactions",
+        (MONITORS + 2 * DELETED) as f64 / accepted.as_secs_f64(),
         100.0 * accepted.as_secs_f64() / stored.as_secs_f64()
     );
     assert!(accepted.as_secs_f64() >= 0.9 * stored.as_secs_f64(), "{accepted:?} accepted, {stored:?} stored");

@@ -20,8 +20,10 @@ use crate::status_writer::Outbox;
 
 /// Definitions in one transaction; the store's own bound.
 const BATCH_MAX: usize = 500;
-/// During a burst there is one transaction per this time, unless a batch is full; the first change never waits.
-const BATCH_GAP: Duration = Duration::from_millis(500);
+/// Least time between transactions, unless a batch is full: the first change never waits, and the longer a burst lasts the
+/// more goes into one.
+const BATCH_GAPS: [Duration; 4] =
+    [Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1), Duration::from_millis(1500)];
 /// Pauses after failures.
 const BACKOFF: [Duration; 4] =
     [Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(5)];
@@ -60,11 +62,14 @@ impl Sync {
         let mut epoch = None;
         let mut failures = 0;
         let mut written = None;
+        let mut burst = 0;
         while self.leadership.holds(term) {
-            self.wait_for_work(written).await;
+            let gap = BATCH_GAPS[burst];
+            self.wait_for_work(written, gap).await;
             if !self.leadership.holds(term) {
                 return;
             }
+            let had_work = self.memory.lock().has_work();
             let second_looks = self.memory.lock().take_second_looks(Instant::now());
             for key in second_looks {
                 self.outbox.verdict(key);
@@ -74,7 +79,10 @@ impl Sync {
                 // Taken when it is first needed: PostgreSQL may be away when the term begins.
                 None => self.store.operator_epoch_take().await.map(|taken| epoch = Some(taken)),
             };
-            written = Some(Instant::now());
+            let now = Instant::now();
+            let on_its_heels = had_work && written.is_some_and(|before: Instant| now - before < gap * 2);
+            burst = if on_its_heels { (burst + 1).min(BATCH_GAPS.len() - 1) } else { 0 };
+            written = had_work.then_some(now).or(written);
             match result {
                 Ok(()) => failures = 0,
                 Err(StoreError::Fenced) => {
@@ -99,14 +107,14 @@ impl Sync {
         }
     }
 
-    /// Waits until something is to be done, and a little longer during a burst; at most a second, so that the end of the
+    /// Waits until something is to be done, and a little longer during a burst; at most two seconds, so that the end of the
     /// term is noticed.
-    async fn wait_for_work(&self, written: Option<Instant>) {
-        let deadline = Instant::now() + Duration::from_secs(1);
+    async fn wait_for_work(&self, written: Option<Instant>, gap: Duration) {
+        let deadline = Instant::now() + Duration::from_secs(2);
         loop {
             let changed = self.memory.changed.notified();
             let now = Instant::now();
-            let gap = written.map_or(Duration::ZERO, |at| BATCH_GAP.saturating_sub(now - at));
+            let gap = written.map_or(Duration::ZERO, |at| gap.saturating_sub(now - at));
             let due = self.resync.due(now);
             let (work, full, complete) = {
                 let objects = self.memory.lock();
