@@ -1,13 +1,15 @@
 //! Whole-system tests from outside: the harness.
 //!
 //! Tests are named by what they prove: `admit_*` (what the API server takes and refuses), `lifecycle_*` (a Monitor from
-//! apply to tombstone), `outage_*` (what is stored while PostgreSQL and runners die). Nothing here is part of the product.
+//! apply to tombstone), `whole_*` (all parts as processes), `outage_*` (what is stored while PostgreSQL and runners die). Nothing here is part of the product.
 
+pub mod cluster;
 pub mod controlplane;
 pub mod judge;
 pub mod operator;
 pub mod pki;
 pub mod stack;
+pub mod stage;
 pub mod wait;
 pub mod witness;
 

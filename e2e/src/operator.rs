@@ -29,7 +29,7 @@ impl OperatorStage {
     /// Makes the release's namespace and account with the rights of `operator/rbac.yaml`, and migrates the database.
     pub async fn prepare(plane: &ControlPlane, dsn: &str) -> Result<Self> {
         let namespace = plane.namespace("release").await?;
-        plane.apply(&rights(&namespace)?).await?;
+        plane.apply(&rights(include_str!("../../operator/rbac.yaml"), &namespace)?).await?;
         let cluster = plane.config_of_account(&namespace, "nanomon-operator").await?;
         let settings = Settings::parse(dsn, None)?.with_pool(4, "nanomon-e2e-operator");
         let store = Store::new(&settings)?;
@@ -125,14 +125,13 @@ impl Drop for TestOperator {
     }
 }
 
-/// The objects of `operator/rbac.yaml` for a release in this namespace. Cluster-wide names carry the namespace, because
-/// several releases share a test's control plane.
-fn rights(namespace: &str) -> Result<Vec<Value>> {
-    let text = include_str!("../../operator/rbac.yaml").replace("nanomon-system", namespace);
-    let mut objects: Vec<Value> = serde_saphyr::from_multiple(&text)?;
+/// The objects of an `rbac.yaml` for a release in this namespace. Cluster-wide names carry the namespace, because several
+/// releases share a test's control plane.
+pub(crate) fn rights(yaml: &str, namespace: &str) -> Result<Vec<Value>> {
+    let mut objects: Vec<Value> = serde_saphyr::from_multiple(&yaml.replace("nanomon-system", namespace))?;
     for object in &mut objects {
         if object["kind"].as_str().is_some_and(|kind| kind.starts_with("Cluster")) {
-            let name = format!("nanomon-operator-{namespace}");
+            let name = format!("{}-{namespace}", object["metadata"]["name"].as_str().unwrap_or_default());
             object["metadata"]["name"] = name.clone().into();
             if object["roleRef"].is_object() {
                 object["roleRef"]["name"] = name.into();

@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests; the figures are of use")]
 
-mod stage;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -12,8 +10,8 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use nanomon_crds::Monitor;
 use nanomon_crds::conditions::types;
 use nanomon_e2e::eventually;
+use nanomon_e2e::stage::Stage;
 use serde_json::json;
-use stage::Stage;
 
 const MONITORS: usize = 10_000;
 /// Of each ten, one is edited and one deleted.

@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-mod stage;
-
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use k8s_openapi::api::events::v1::Event;
@@ -15,10 +13,10 @@ use nanomon_core::{Status, Verdict};
 use nanomon_crds::conditions::{self, types};
 use nanomon_crds::v1alpha1::status::TargetState;
 use nanomon_e2e::eventually;
+use nanomon_e2e::stage::{PATIENCE, Stage};
 use nanomon_sql::results::NewResult;
 use nanomon_sql::{RunnerId, SeriesId};
 use serde_json::json;
-use stage::{PATIENCE, Stage};
 
 /// Plays the runner: stores results as it would.
 struct Runner<'a> {

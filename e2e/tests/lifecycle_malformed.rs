@@ -1,9 +1,5 @@
 //! An object that does not even have the shape of a Monitor is one object, not the end of the watch.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
-mod stage;
-
 use std::time::Duration;
 
 use kube::Api;
@@ -13,8 +9,8 @@ use kube::discovery::ApiResource;
 use nanomon_crds::Monitor;
 use nanomon_crds::conditions::types;
 use nanomon_e2e::eventually;
+use nanomon_e2e::stage::{PATIENCE, Stage};
 use serde_json::json;
-use stage::{PATIENCE, Stage};
 
 #[tokio::test]
 async fn it_is_refused_and_the_others_work() {

@@ -2,16 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-mod stage;
-
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use nanomon_crds::conditions::{self, types};
 use nanomon_e2e::eventually;
+use nanomon_e2e::stage::{PATIENCE, Stage};
 use serde_json::json;
-use stage::{PATIENCE, Stage};
 
 #[tokio::test]
 async fn apply_edit_delete_and_apply_again() {

@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-mod stage;
-
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
@@ -12,9 +10,9 @@ use kube::Api;
 use kube::api::{DeleteParams, ListParams};
 use nanomon_crds::conditions::types;
 use nanomon_e2e::eventually;
+use nanomon_e2e::stage::{PATIENCE, Stage};
 use nanomon_testkit::postgres::{Options, Postgres};
 use serde_json::json;
-use stage::{PATIENCE, Stage};
 
 #[tokio::test]
 async fn what_was_missed_while_it_was_dead_is_made_good() {

@@ -10,7 +10,7 @@
 //!
 //! Every replica watches, so that a new leader starts warm; only the holder of the Kubernetes lease writes. Its writes of
 //! definitions carry the epoch that it took when its term began, so that a frozen old leader changes nothing after it thaws.
-//! Dealing shards is another matter ([`nanomon_dealer`]) and needs PostgreSQL alone.
+//! Dealing shards is another matter (`nanomon-dealer`) and needs PostgreSQL alone.
 
 pub mod config;
 pub mod error;

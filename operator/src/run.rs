@@ -25,7 +25,7 @@ pub const NAMESPACES_MAX: usize = 50;
 
 /// Runs an operator until `stop`: watches, stores, reports. The schema must be there (see [`Store::migrate`]); PostgreSQL and
 /// the API server may come and go. `wakeups` comes from [`nanomon_sql::notify::listen`]. Shards are not dealt here: the
-/// caller runs [`nanomon_dealer::run`] beside it, which must go on when the Kubernetes API is away.
+/// caller runs `nanomon_dealer::run` beside it, which must go on when the Kubernetes API is away.
 ///
 /// # Errors
 /// A setting that makes no sense, or a part that ended by itself.

@@ -1,26 +1,33 @@
 //! What the lifecycle tests share: a namespace, an operator's stage, and short ways to look at both sides.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use nanomon_crds::{Monitor, conditions};
-use nanomon_e2e::{ControlPlane, OperatorStage, eventually};
 use nanomon_sql::Store;
 use nanomon_sql::monitors::MonitorRow;
 use nanomon_testkit::postgres::Postgres;
 use serde_json::{Value, json};
+
+use crate::{ControlPlane, OperatorStage, eventually};
 
 /// Long, because other work may hold both cores; passed at once when the condition holds.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A namespace with an operator's stage that watches only it.
 pub struct Stage {
+    /// The control plane.
     pub plane: &'static ControlPlane,
+    /// The namespace that the operator watches.
     pub namespace: String,
+    /// The operator's rights, database and settings.
     pub operator: OperatorStage,
+    /// For looking, and for playing the runner.
     pub store: Store,
+    /// The namespace's Monitors, as the administrator.
     pub monitors: Api<Monitor>,
 }
 
@@ -52,7 +59,6 @@ impl Stage {
     }
 
     /// Creates a Monitor of a ping.
-    #[allow(dead_code, reason = "not every test binary makes many")]
     pub async fn create(&self, name: &str) -> Result<Monitor> {
         let object: Monitor = serde_json::from_value(json!({
             "metadata": {"name": name}, "spec": {"ping": {"host": "127.0.0.1"}},
@@ -90,10 +96,10 @@ impl Stage {
     /// Waits for a condition of this status and reason and answers the object.
     pub async fn says(&self, name: &str, type_: &str, status: &str, reason: &str) -> Result<Monitor> {
         let what = format!("{name} says {type_}={status}/{reason}");
-        let last = std::sync::Mutex::new(String::new());
+        let last = Mutex::new(String::new());
         let found = eventually(&what, PATIENCE, || async {
             let monitor = self.monitors.get(name).await?;
-            *last.lock().unwrap() = serde_json::to_string(&monitor.status)?;
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = serde_json::to_string(&monitor.status)?;
             let generation = monitor.metadata.generation;
             let found = monitor.status.as_ref().and_then(|s| conditions::find(&s.conditions, type_)).cloned();
             let holds =
@@ -101,11 +107,10 @@ impl Stage {
             Ok(holds.then_some(monitor))
         })
         .await;
-        found.with_context(|| format!("last status: {}", last.lock().unwrap()))
+        found.with_context(|| format!("last status: {}", last.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// `kubectl` as the administrator; answers its output, fails if it does.
-    #[allow(dead_code, reason = "not every test binary calls it")]
     pub async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
         let mut command = tokio::process::Command::new("kubectl");
         if let Some(kubeconfig) = self.plane.kubeconfig() {
