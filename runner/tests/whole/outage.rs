@@ -118,7 +118,7 @@ async fn a_faulty_way_to_postgres_loses_nothing_and_stores_nothing_twice() -> Re
     let target = Target1::start().await?;
     let ids = monitors(&db, &target).await?;
     // The judge goes the straight way, the runner and the dealer the faulty one.
-    let faulty = db.by(&proxy.dsn(&name))?;
+    let faulty = Database::by(&proxy.dsn(&name))?;
     let dealer = faulty.deal();
     let one = faulty.runner("one");
     wait_for("all are run", || async { Ok(target.paths() == MONITORS) }).await?;

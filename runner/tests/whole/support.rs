@@ -60,8 +60,8 @@ impl Database {
         Ok(Self { dsn, store, settings })
     }
 
-    /// The same database by another way.
-    pub fn by(&self, dsn: &str) -> Result<Self> {
+    /// A database that is there already, by another way.
+    pub fn by(dsn: &str) -> Result<Self> {
         let settings = Settings::parse(dsn, None)?;
         let store = Store::new(&settings.clone().with_pool(8, "test"))?;
         Ok(Self { dsn: dsn.to_owned(), store, settings })
