@@ -61,6 +61,8 @@ pub struct Judgement {
 
 /// A hit may arrive by this much too early: the offset between two clocks of one machine, measured over a busy loopback.
 const EARLY_MS: i64 = 50;
+/// A hit arrives at most this long after its slot, at an interval of 1 s: half of it for the start, 0.8 of it for the run.
+const LATEST_MS: i64 = 1_300;
 /// A request arrives at most this long after its run began.
 const TRAVEL_US: i64 = 2_000_000;
 
@@ -86,7 +88,7 @@ impl Judgement {
     fn add(&mut self, subject: &Subject, mut hits: Vec<i64>, rows: &[Stored], until_us: i64, late: &mut Vec<f64>) {
         let Subject { number, schedule, .. } = *subject;
         self.hits += hits.len();
-        self.rows += rows.len();
+        self.rows += rows.iter().filter(|row| i64::from(row.slot) * 1_000_000 < until_us).count();
         // Initial runs are outside the schedule: each takes its own hit, which is found by its true start.
         for row in rows.iter().filter(|row| row.verdict().is_extra()) {
             self.initial += 1;
@@ -98,13 +100,21 @@ impl Judgement {
                 None => {}
             }
         }
+        let scheduled = rows.iter().filter(|row| !row.verdict().is_extra());
+        let keys: BTreeSet<Slot> = scheduled.map(|row| row.slot).collect();
         let mut slots: BTreeMap<i64, usize> = BTreeMap::new();
         for hit in &hits {
-            let slot = schedule.last_at_or_before(hit / 1_000 + EARLY_MS);
+            let at = hit / 1_000;
+            let mut slot = schedule.last_at_or_before(at + EARLY_MS);
+            // A run that started at the end of its slot's grace, against a target that was slow to read, arrives when the next
+            // slot has come: it belongs to the slot before if that one was run and has no hit of its own.
+            let before = slot - i64::from(schedule.interval_ms);
+            if at - before <= LATEST_MS && keys.contains(&slot::key(before)) && !slots.contains_key(&before) {
+                slot = before;
+            }
             *slots.entry(slot).or_default() += 1;
             late.push(*hit as f64 / 1_000.0 - slot as f64);
         }
-        let keys: BTreeSet<Slot> = rows.iter().map(|row| row.slot).collect();
         let hit_keys: BTreeSet<Slot> = slots.keys().map(|slot| slot::key(*slot)).collect();
         self.lost.extend(slots.keys().filter(|slot| !keys.contains(&slot::key(**slot))).map(|slot| (number, *slot)));
         for row in rows {
@@ -223,6 +233,10 @@ mod tests {
         let twice = judged(&[10_300, 10_800, 12_300], &[row(10, ok, 300), row(12, ok, 300)]);
         assert_eq!((twice.doubled[&(7, 10_300)], &twice.missed[..]), (1, &[(7, 11_300)][..]));
         twice.ensure_exact().unwrap();
+        // Late, and then the next one in time; the second is not the next slot's.
+        let late = judged(&[11_400, 11_450, 13_400], &[row(10, ok, 790), row(11, ok, 400), row(13, ok, 400)]);
+        late.ensure_exact().unwrap();
+        assert_eq!((late.doubled.len(), &late.missed[..]), (0, &[(7, 12_300)][..]));
         assert!(judged(&[10_300, 10_500, 10_600], &[row(10, ok, 300)]).ensure_exact().is_err());
         assert!(judged(&[10_300], &[row(10, Verdict::new(Status::Failed), 300)]).ensure_exact().is_err());
         assert!(judged(&[], &[]).ensure_exact().is_err());

@@ -37,7 +37,7 @@ pub struct Stack {
     /// For writing definitions and looking.
     pub store: Store,
     dir: TempDir,
-    executable: PathBuf,
+    pub(crate) executable: PathBuf,
 }
 
 /// A monitor of the light target.
@@ -77,7 +77,7 @@ impl Stack {
         Ok(Self { postgres, database, dsn, store, dir, executable })
     }
 
-    fn spawn(&self, name: &str, mut command: Command, ports: [u16; 2]) -> Result<Program> {
+    pub(crate) fn spawn(&self, name: &str, mut command: Command, ports: [u16; 2]) -> Result<Program> {
         for variable in ["POSTGRES_DSN", "POSTGRES_PASSWORD", "KUBERNETES_SERVICE_HOST", "NANOMON_POOL", "POD_UID"] {
             command.env_remove(variable);
         }
@@ -190,7 +190,7 @@ impl Stack {
 
 impl Program {
     /// Waits until its metrics answer.
-    async fn up(&mut self) -> Result<()> {
+    pub(crate) async fn up(&mut self) -> Result<()> {
         let deadline = std::time::Instant::now() + PATIENCE;
         while let Err(error) = request(self.metrics_port, "GET", "/livez", "").await {
             let ended = self.process.ended()?;
@@ -302,6 +302,6 @@ async fn executable() -> Result<PathBuf> {
     BUILT.get_or_try_init(build).await.cloned()
 }
 
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

@@ -1,7 +1,5 @@
 //! A Monitor from apply to tombstone, with the operator's own rights against a real API server and PostgreSQL.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};

@@ -263,6 +263,7 @@ async fn edits_take_hold_within_three_seconds() -> Result<()> {
     let kept = &stage.subjects[DELETED as usize..];
     let judgement = Judgement::of(kept, &merged, &stage.stack.rows().await?, i64::MAX);
     println!("edits: {judgement}; the machine {}", stage.witness);
+    for ((n,s),_) in &judgement.doubled { println!("DBG {n} slot {s} edited {edited_ms} old {:?} new {:?}", log.hits.get(n).map(|h| h.iter().filter(|x| (*x/1000-edited_ms).abs()<3000).map(|x| x/1000-edited_ms).collect::<Vec<_>>()), log.hits.get(&(1000+n)).map(|h| h.iter().map(|x| x/1000-edited_ms).take(3).collect::<Vec<_>>())); }
     judgement.ensure_exact()?;
     judgement.ensure_none_missed(kept, &stage.witness)?;
     println!("edits: nanomon verify: {}", stage.stack.verify().await?);

@@ -91,7 +91,8 @@ impl Stage {
         eventually("each slot hit is a row", limit, || async {
             let rows = self.stack.rows().await?;
             let judgement = Judgement::of(&self.subjects, &log, &rows, i64::MAX);
-            anyhow::ensure!(judgement.lost.is_empty(), "{} slots hit are no rows yet", judgement.lost.len());
+            let lost = &judgement.lost;
+            anyhow::ensure!(lost.is_empty(), "{} slots hit are no rows: {:?}", lost.len(), &lost[..lost.len().min(8)]);
             Ok(Some(()))
         })
         .await?;
@@ -104,7 +105,8 @@ impl Stage {
         eventually("each slot hit is a row, but for a kill", PATIENCE, || async {
             let mut judgement = Judgement::of(&self.subjects, &log, &self.stack.rows().await?, i64::MAX);
             judgement.lost.retain(|(_, slot)| !(from_ms..to_ms).contains(slot));
-            anyhow::ensure!(judgement.lost.is_empty(), "{} slots hit are no rows yet", judgement.lost.len());
+            let lost = &judgement.lost;
+            anyhow::ensure!(lost.is_empty(), "{} slots hit are no rows: {:?}", lost.len(), &lost[..lost.len().min(8)]);
             Ok(Some(()))
         })
         .await
