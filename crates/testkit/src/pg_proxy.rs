@@ -33,6 +33,9 @@ pub enum Fault {
     /// Connections stay open and nothing passes, in either direction, ever again: not after the fault has ended either, as
     /// when a firewall has forgotten them. New ones are accepted and swallowed likewise, for as long as it lasts.
     BlackHole,
+    /// The next connection that begins a transaction is swallowed in the middle of it, as if its client had frozen there:
+    /// what it locked stays locked until PostgreSQL itself loses patience.
+    SwallowAtBegin,
 }
 
 /// The proxy. Dropped, it and all its connections end.
@@ -104,18 +107,28 @@ async fn pass(client: TcpStream, upstream: PathBuf, mut fault: watch::Receiver<F
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let mut until = fault.clone();
-    tokio::select! {
+    let ended = tokio::select! {
         biased;
         // The sender lives as long as the proxy.
-        _ = until.wait_for(|fault| *fault == Fault::BlackHole) => {}
-        () = converse(&mut from_client, &mut to_server, &mut from_server, &mut to_client, &fault, &counts) => return,
+        _ = until.wait_for(|fault| *fault == Fault::BlackHole) => End::Swallowed,
+        ended = converse(&mut from_client, &mut to_server, &mut from_server, &mut to_client, &fault, &counts) => ended,
+    };
+    if ended == End::Closed {
+        return;
     }
     // All four halves stay open: neither side hears of it.
     counts.swallowed.fetch_add(1, Ordering::Relaxed);
     let mut nowhere = [0; 4096];
     while from_client.read(&mut nowhere).await.is_ok_and(|read| read > 0) {}
     // The client has given up; PostgreSQL cannot know before the way is back.
-    let _ = fault.wait_for(|fault| *fault != Fault::BlackHole).await;
+    let _ = fault.wait_for(|fault| !matches!(fault, Fault::BlackHole | Fault::SwallowAtBegin)).await;
+}
+
+/// How a conversation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Closed,
+    Swallowed,
 }
 
 async fn converse(
@@ -125,30 +138,33 @@ async fn converse(
     to_client: &mut OwnedWriteHalf,
     fault: &watch::Receiver<Fault>,
     counts: &Counts,
-) {
+) -> End {
     let (queue, mut queued) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
     let upwards = tokio::io::copy(from_client, to_server);
     let answers = async {
         let mut messages = Messages::default();
         while let Some(message) = messages.next(from_server).await {
             let fault = *fault.borrow();
-            if is_commit(&message) {
+            if fault == Fault::SwallowAtBegin && is_complete(&message, b"BEGIN\0") {
+                return End::Swallowed;
+            }
+            if is_complete(&message, b"COMMIT\0") {
                 let commits = counts.commits.fetch_add(1, Ordering::Relaxed) + 1;
                 if let Fault::CutAfterCommit(every) = fault
                     && commits.is_multiple_of(every.max(1))
                 {
                     counts.cut.fetch_add(1, Ordering::Relaxed);
-                    return;
+                    return End::Closed;
                 }
             }
             let delay = if let Fault::Delay(delay) = fault { delay } else { Duration::ZERO };
             if queue.send((Instant::now() + delay, message)).is_err() {
-                return;
+                return End::Closed;
             }
         }
         // What is on its way still arrives.
         drop(queue);
-        std::future::pending::<()>().await;
+        std::future::pending().await
     };
     let downwards = async {
         while let Some((due, message)) = queued.recv().await {
@@ -159,9 +175,9 @@ async fn converse(
         }
     };
     tokio::select! {
-        _ = upwards => {}
-        () = answers => {}
-        () = downwards => {}
+        _ = upwards => End::Closed,
+        ended = answers => ended,
+        () = downwards => End::Closed,
     }
 }
 
@@ -189,9 +205,9 @@ impl Messages {
     }
 }
 
-/// `CommandComplete` of a COMMIT that has committed (a failed transaction's answers ROLLBACK).
-fn is_commit(message: &[u8]) -> bool {
-    message.first() == Some(&b'C') && message.get(5..) == Some(b"COMMIT\0")
+/// `CommandComplete` with this tag. (A COMMIT of a failed transaction answers ROLLBACK.)
+fn is_complete(message: &[u8], tag: &[u8]) -> bool {
+    message.first() == Some(&b'C') && message.get(5..) == Some(tag)
 }
 
 #[cfg(test)]
@@ -243,5 +259,14 @@ mod tests {
         proxy.set(Fault::None);
         assert!(timeout(late, client.simple_query("select 1")).await.is_err());
         assert_eq!(timeout(SOON, rows(&way)).await.unwrap(), 2);
+
+        // Frozen inside a transaction: its lock stays.
+        let client = connect(&way).await.unwrap();
+        proxy.set(Fault::SwallowAtBegin);
+        assert!(timeout(late, client.batch_execute("begin; lock table t")).await.is_err());
+        assert!(!client.is_closed() && proxy.swallowed() == 2);
+        let other = connect(&direct).await.unwrap();
+        let waits = other.batch_execute("set lock_timeout = '100ms'; insert into t values (3)").await.unwrap_err();
+        assert_eq!(waits.code(), Some(&tokio_postgres::error::SqlState::LOCK_NOT_AVAILABLE));
     }
 }
