@@ -1,7 +1,5 @@
 //! The harness leaves nothing behind, however the test process ends.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;

@@ -1,7 +1,5 @@
 //! An operator that is killed, away, or without its database; and objects that vanish in masses.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
@@ -210,4 +208,18 @@ async fn monitors_of_a_namespace_that_is_no_longer_watched_pause() {
     stage.operator.config.watch_namespaces = watched;
     let _operator = stage.operator.start().unwrap();
     stage.row_when("a", "probed again", |row| row.def.as_ref().is_some_and(|def| !def.suspended)).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_epoch_that_another_took_shuts_the_old_one_out() {
+    let stage = Stage::new().await.unwrap();
+    let _operator = stage.operator.start().unwrap();
+    stage.create("a").await.unwrap();
+    stage.says("a", types::READY, "True", "Running").await.unwrap();
+    // As if another operator had taken over while this one was frozen.
+    let taken = stage.store.operator_epoch_take().await.unwrap();
+    stage.create("b").await.unwrap();
+    stage.says("b", types::READY, "True", "Running").await.unwrap();
+    // It still holds the lease, so that it takes an epoch of its own before it writes anything.
+    assert!(stage.store.heads_read().await.unwrap().operator_epoch > taken);
 }
