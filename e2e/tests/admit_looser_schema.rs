@@ -1,8 +1,6 @@
 //! Objects that were stored under a looser schema still take status patches under today's: no rule may error, and none
 //! may stand where a status write runs it again.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
 mod cases;
 
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};

@@ -1,7 +1,5 @@
 //! 10,000 Monitors in one burst while a second client edits and deletes them; then a restart that finds nothing to do.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests; the figures are of use")]
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
