@@ -28,7 +28,7 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// The members were read.
+    /// The members were read, or whatever shows that PostgreSQL can be reached.
     pub fn read(&mut self, now: Instant) {
         // A pause of our own (frozen, starved) is an interruption too.
         let paused = self.read_at.is_none_or(|at| now.saturating_duration_since(at) > DEAD_AFTER / 2);

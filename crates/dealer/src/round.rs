@@ -125,6 +125,9 @@ impl Dealer {
         if self.held.is_none() && !self.config.takeover_after.is_zero() {
             let idle = self.store.lease_idle(LEASE).await?;
             if idle.is_none_or(|idle| idle < self.config.takeover_after) {
+                // Whoever could be reached by us could have beaten meanwhile: a successor need not begin to count when it
+                // takes the lease, or a runner that died with the dealer would be replaced 6 s later.
+                self.judge.read(Instant::now());
                 return Ok(false);
             }
         }
@@ -132,8 +135,10 @@ impl Dealer {
         let lease = self.store.lease_take(LEASE, &self.config.holder, LEASE_TTL).await?;
         match (lease, &mut self.held) {
             (Some(lease), Some(held)) if held.epoch == lease.epoch => held.renewed_at = asked_at,
-            (Some(lease), _) => {
-                self.lose();
+            (Some(lease), held) => {
+                if held.is_some() {
+                    self.lose();
+                }
                 tracing::info!(epoch = lease.epoch, "dealing the shards from now on");
                 self.held = Some(Held {
                     epoch: lease.epoch,
