@@ -14,7 +14,6 @@ use nanomon_sql::{MonitorId, Settings, Store};
 use nanomon_testkit::light::Target;
 use nanomon_testkit::postgres::{self, Options, Postgres};
 use nanomon_testkit::process::Process;
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
@@ -36,7 +35,7 @@ pub struct Stack {
     pub dsn: String,
     /// For writing definitions and looking.
     pub store: Store,
-    dir: TempDir,
+    logs: PathBuf,
     pub(crate) executable: PathBuf,
 }
 
@@ -63,7 +62,7 @@ pub struct Program {
 }
 
 impl Stack {
-    /// Starts a PostgreSQL of its own.
+    /// Starts a PostgreSQL of its own. The programs' logs go with it, unless `NANOMON_E2E_LOGS` names a folder for them.
     pub async fn start() -> Result<Self> {
         let executable = executable().await?;
         let postgres = Postgres::start_with(Options::default()).await?;
@@ -71,18 +70,20 @@ impl Stack {
         let dsn = postgres.dsn(&database);
         let store = Store::new(&Settings::parse(&dsn, None)?.with_pool(4, "nanomon-e2e"))?;
         store.migrate().await?;
-        let mut dir = tempfile::Builder::new().prefix("nanomon-e2e-").tempdir()?;
-        // For reading the logs after a failure.
-        dir.disable_cleanup(std::env::var_os("NANOMON_E2E_KEEP").is_some());
-        Ok(Self { postgres, database, dsn, store, dir, executable })
+        // In the server's folder, which goes with it however this test ends.
+        let logs = match std::env::var_os("NANOMON_E2E_LOGS") {
+            Some(folder) => PathBuf::from(folder),
+            None => postgres.socket_dir().parent().context("the server has no folder")?.to_owned(),
+        };
+        Ok(Self { postgres, database, dsn, store, logs, executable })
     }
 
     pub(crate) fn spawn(&self, name: &str, mut command: Command, ports: [u16; 2]) -> Result<Program> {
         for variable in ["POSTGRES_DSN", "POSTGRES_PASSWORD", "KUBERNETES_SERVICE_HOST", "NANOMON_POOL", "POD_UID"] {
             command.env_remove(variable);
         }
-        command.env("LOG_LEVEL", "info").current_dir(self.dir.path());
-        let process = Process::start(name, command, &self.dir.path().join(format!("{name}.log")))?;
+        command.env("LOG_LEVEL", "info").current_dir(&self.logs);
+        let process = Process::start(name, command, &self.logs.join(format!("{name}.log")))?;
         let [metrics_port, api_port] = ports;
         Ok(Program { process, metrics_port, api_port })
     }
