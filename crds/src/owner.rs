@@ -52,21 +52,45 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn owner(metadata: serde_json::Value) -> Option<String> {
+        owner_of(&serde_json::from_value(metadata).unwrap())
+    }
+
     #[test]
-    fn tools_are_told_from_lookalikes() {
+    fn tools_are_recognised() {
         for (metadata, want) in [
             (
-                json!({"annotations": {"argocd.argoproj.io/tracking-id": "a:b/c:d/e"}}),
-                Some("the Argo CD application a"),
+                json!({"annotations": {"argocd.argoproj.io/tracking-id": "shop:nanomon.io/Monitor:shop/home"}}),
+                "the Argo CD application shop",
             ),
-            (json!({"labels": {"kustomize.toolkit.fluxcd.io/name": "apps"}}), Some("the Flux Kustomization apps")),
-            (json!({"annotations": {"meta.helm.sh/release-name": "shop"}}), Some("the Helm release shop")),
-            (json!({"managedFields": [{"manager": "helm", "fieldsV1": {"f:spec": {}}}]}), Some("Helm")),
-            (json!({"managedFields": [{"manager": "helm", "fieldsV1": {"f:metadata": {}}}]}), None),
-            (json!({"labels": {"app.kubernetes.io/instance": "shop", "app.kubernetes.io/managed-by": "Helm"}}), None),
+            (json!({"labels": {"kustomize.toolkit.fluxcd.io/name": "apps"}}), "the Flux Kustomization apps"),
+            (json!({"labels": {"helm.toolkit.fluxcd.io/name": "shop"}}), "the Flux HelmRelease shop"),
+            (json!({"annotations": {"meta.helm.sh/release-name": "shop"}}), "the Helm release shop"),
+            (
+                json!({"ownerReferences": [{"apiVersion": "v1", "kind": "Shop", "name": "s", "uid": "1", "controller": true}]}),
+                "the Shop s",
+            ),
+            (
+                json!({"managedFields": [{"manager": "kustomize-controller", "fieldsV1": {"f:spec": {"f:interval": {}}}}]}),
+                "Flux (kustomize-controller)",
+            ),
         ] {
-            let metadata: ObjectMeta = serde_json::from_value(metadata).unwrap();
-            assert_eq!(owner_of(&metadata).as_deref(), want);
+            assert_eq!(owner(metadata.clone()).as_deref(), Some(want), "{metadata}");
+        }
+    }
+
+    #[test]
+    fn lookalikes_are_editable() {
+        for metadata in [
+            json!({}),
+            json!({"labels": {"app.kubernetes.io/instance": "shop", "app.kubernetes.io/managed-by": "Helm"}}),
+            json!({"ownerReferences": [{"apiVersion": "v1", "kind": "Shop", "name": "s", "uid": "1"}]}),
+            json!({"managedFields": [{"manager": "kubectl", "fieldsV1": {"f:spec": {}}}]}),
+            json!({"managedFields": [{"manager": "helm", "fieldsV1": {"f:metadata": {}}}]}),
+            json!({"managedFields": [{"manager": "argocd-controller", "subresource": "status", "fieldsV1": {"f:spec": {}}}]}),
+            json!({"annotations": {"meta.helm.sh/release-name": "shop", "nanomon.io/dashboard-edits": "allow"}}),
+        ] {
+            assert_eq!(owner(metadata.clone()), None, "{metadata}");
         }
     }
 }

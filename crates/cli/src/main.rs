@@ -22,6 +22,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use nanomon_service::telemetry::{self, LogArgs};
 
+/// See the workspace manifest for why.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Monitoring for people who live in Kubernetes.
 #[derive(Parser)]
 #[command(name = "nanomon", version, about, max_term_width = 110)]

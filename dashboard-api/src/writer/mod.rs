@@ -3,7 +3,6 @@
 mod database;
 mod kubernetes;
 mod naming;
-mod ownership;
 
 use jiff::Timestamp;
 use nanomon_sql::MonitorId;
@@ -11,7 +10,7 @@ use nanomon_sql::monitors::MonitorRow;
 
 pub use database::DatabaseWriter;
 pub use kubernetes::KubernetesWriter;
-pub use ownership::owner_of;
+pub use nanomon_crds::owner::owner_of;
 
 use crate::definition::MonitorInput;
 use crate::error::{ApiError, ApiResult, FieldProblem};
