@@ -263,6 +263,9 @@ fn check_url(check: &mut Checker, url: &str) {
         let no_host = url.split_once("//").is_some_and(|(_, rest)| rest.starts_with(['/', '?', '#', ':']));
         let parsed = url::Url::parse(url).ok().filter(|u| u.has_host() && u.port() != Some(0));
         check.require(!no_host && parsed.is_some(), PATH, sentences::URL_FORM);
+        // The URL standard takes more for a host than can be looked up (`a!b`, a label of 64 letters).
+        let host = parsed.as_ref().and_then(url::Url::host_str).map(|host| host.trim_matches(['[', ']']));
+        check.require(no_host || host.is_none_or(grammar::is_host), PATH, sentences::URL_HOST);
     }
 }
 

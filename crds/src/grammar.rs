@@ -179,6 +179,8 @@ pub(crate) mod sentences {
         "runnerPools must hold names of lower-case letters, digits and hyphens, 63 characters at most";
     pub(crate) const URL_SCHEME: &str = "url must begin with http:// or https://";
     pub(crate) const URL_FORM: &str = "url must be an absolute URL with a host";
+    pub(crate) const URL_HOST: &str =
+        "url must have an IP address or a name of labels of letters, digits, hyphens and underscores as its host";
     pub(crate) const URL_USER_INFO: &str = "url must not contain user info; send credentials in a header instead";
     pub(crate) const URL_FORBIDDEN: &str = "url must not contain spaces, backslashes or control characters";
     pub(crate) const METHOD: &str = "method must be an HTTP method such as GET or POST; CONNECT is not possible";

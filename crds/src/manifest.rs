@@ -131,10 +131,10 @@ fn read_object(node: Node, manifest: &mut Manifest) {
     let text = |field: &str| node.get(field).and_then(Node::text).unwrap_or_default();
     match (text("apiVersion"), text("kind")) {
         ("v1", "List") => {
-            if let Some(Tree::List(items)) = node.take("items").map(|items| items.tree) {
-                for item in items {
-                    read_object(item, manifest);
-                }
+            let fault = node.fault("items", "items must be a list of Monitors");
+            match node.take("items").map(|items| items.tree) {
+                Some(Tree::List(items)) => items.into_iter().for_each(|item| read_object(item, manifest)),
+                Some(_) | None => manifest.errors.push(fault),
             }
         }
         (API_VERSION, "Monitor") => match read_monitor(&node) {

@@ -106,6 +106,9 @@ fn faults_of_a_rule_have_their_kind_and_place() {
 fn urls_that_readers_understand_differently_are_refused() {
     for url in [
         "http:///a.example/",
+        "http://a!b/",
+        "http://a..example/",
+        &format!("http://{}.example/", "a".repeat(64)),
         "http://",
         "http://a.example:0/",
         "http://a.example:99999/",
