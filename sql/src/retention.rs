@@ -47,8 +47,9 @@ const AHEAD_DAYS: Slot = 7;
 const DAY_S: Slot = 86_400;
 /// Probe requests are kept for a week.
 const REQUESTS_DAYS: i32 = 7;
-/// Monitors purged in one transaction.
-const PURGE_BATCH: i64 = 100;
+/// Monitors purged in one transaction, which holds the lock of `heads`: a year of a monitor's rollups are some 12,000 rows
+/// for each of its pools.
+const PURGE_BATCH: i64 = 5;
 
 const NOW: &str = "select floor(extract(epoch from clock_timestamp()))::int4";
 
@@ -120,8 +121,8 @@ impl Store {
         let today = now - now.rem_euclid(DAY_S);
         let exists = |day: Slot| raw.iter().any(|partition| partition.attached && partition.from == day);
         done.days_ahead = (1..=AHEAD_DAYS).take_while(|day| exists(today + day * DAY_S)).count() as i32;
-        done.tombstones_purged = purge(&session, retention.tombstone_days).await?;
         session.execute(OLD_REQUESTS, &[&REQUESTS_DAYS]).await?;
+        done.tombstones_purged = purge(&session, retention.tombstone_days).await?;
         Ok(done)
     }
 }

@@ -48,6 +48,9 @@ const HEALTH_RESET: &str = "update monitor_health h set state = null, since = $2
       select from series s join monitor_states t on t.series_id = s.id \
       where s.monitor_id = h.monitor_id and t.last_slot is not null)";
 
+/// Monitors cleared in one transaction, which holds the lock of `heads`: a year of a monitor's rollups are some 12,000 rows
+/// for each of its pools, and they are deleted here.
+const CLEARED_AT_ONCE: usize = 20;
 /// Results may lie this far ahead of the clock; a mark may too.
 const AHEAD_S: Slot = 5;
 
@@ -57,7 +60,7 @@ impl Store {
     /// further ahead than results may lie.
     pub async fn monitor_clear_results(&self, ids: &[MonitorId], before: Slot) -> Result<()> {
         let mut changed = false;
-        for chunk in ids.chunks(super::BATCH_MAX) {
+        for chunk in ids.chunks(CLEARED_AT_ONCE) {
             changed |= self.clear_chunk(chunk, before).await?;
         }
         if changed {

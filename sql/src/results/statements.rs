@@ -99,7 +99,8 @@ pub(super) static UPDATE: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Adds buckets to a level. Safe without a lock of its own: only the holder of a series' state adds to its rows.
+/// Adds buckets to a level. Safe without a lock of its own: only the holder of a series' state adds to its rows. A bucket
+/// that retention has dropped meanwhile is left out: after a long pause the bucket that was left open may be that old.
 pub(crate) fn rollup_upsert(level: Level) -> &'static str {
     static UPSERTS: LazyLock<[String; 3]> = LazyLock::new(|| Level::ALL.map(upsert));
     match level {
@@ -126,11 +127,13 @@ fn upsert(level: Level) -> String {
     };
     let set: Vec<String> = BUCKET.iter().map(|(name, _)| add(name)).collect();
     format!(
-        "insert into {} as r (series_id, bucket, {BUCKET_COLUMNS}) select * from unnest($1::int4[], $2::int4[], {}) \
+        "insert into {table} as r (series_id, bucket, {BUCKET_COLUMNS}) \
+         select * from unnest($1::int4[], $2::int4[], {}) as w(series_id, bucket, {BUCKET_COLUMNS}) \
+         where w.bucket >= (select from_slot from kept where name = '{table}') \
          on conflict (series_id, bucket) do update set {}",
-        rollup_table(level),
         arrays(3, &BUCKET),
-        set.join(", ")
+        set.join(", "),
+        table = rollup_table(level),
     )
 }
 

@@ -63,6 +63,24 @@ async fn stragglers_do_not_bring_a_dropped_day_back() {
     assert_eq!(report.faults, Vec::<String>::new());
 }
 
+/// A monitor that was paused, or an installation that was off, for longer than a level is kept: the bucket that was left
+/// open then belongs to a partition that is gone, and must not stand in the way of what comes.
+#[tokio::test]
+async fn a_bucket_left_open_for_longer_than_it_is_kept_stops_nothing() {
+    let f = fixture().await;
+    let series = series_of(&f.store, put_id(&f.store, "a", 10).await).await;
+    let now: i32 = f.sql.query_one("select floor(extract(epoch from now()))::int4", &[]).await.unwrap().get(0);
+    f.store.result_write_batch(&[ok(series, now - 40 * 3600)]).await.unwrap();
+    let retention = Retention { raw_days: 0, five_minute_days: 0, hour_days: 0, ..Retention::default() };
+    let done = f.store.maintain(&retention).await.unwrap();
+    assert!(done.dropped.iter().any(|name| name.starts_with("rollup_5m_")), "{done:?}");
+    let report = f.store.result_write_batch(&[ok(series, now)]).await.unwrap();
+    assert_eq!(report.stored.len(), 1);
+    let days: i64 = f.sql.query_one("select sum(n_ok) from rollup_day", &[]).await.unwrap().get(0);
+    assert_eq!(days, 1, "levels that are kept have it");
+    assert_eq!(f.store.verify().await.unwrap().faults, Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn the_oldest_days_go_when_the_bytes_do_not_suffice() {
     let f = fixture().await;
