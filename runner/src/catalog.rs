@@ -112,8 +112,12 @@ impl Catalog {
             let changes = self.store.catalog_changes(0, Some(part)).await?;
             // The older of both: what is read twice changes nothing.
             self.rev = Some(self.rev.map_or(changes.rev, |rev| rev.min(changes.rev)));
-            self.buckets.extend(part);
-            self.take(changes.monitors).await?;
+            let fresh: Vec<i16> = part.iter().copied().filter(|bucket| self.buckets.insert(*bucket)).collect();
+            if let Err(error) = self.take(changes.monitors).await {
+                // Not loaded: whoever opens windows must not take them for it.
+                self.buckets.retain(|bucket| !fresh.contains(bucket));
+                return Err(error);
+            }
         }
         Ok(())
     }

@@ -85,15 +85,18 @@ impl Recorder {
             };
             self.live.observe(Instant::now(), self.buffer.level().pushed);
             self.was_away |= resend && !self.acknowledged.batches.is_empty();
-            self.flush(&give_up).await;
+            self.flush(&stop, &give_up).await;
         }
-        self.flush(&give_up).await;
+        // A flush leaves what is less than a batch to the next one; now there is no next one.
+        while self.buffer.level().rows > 0 && !give_up.is_cancelled() {
+            self.flush(&stop, &give_up).await;
+        }
         self.note_level();
         self.buffer.level().rows
     }
 
-    /// Stores what waits.
-    async fn flush(&mut self, give_up: &CancellationToken) {
+    /// Stores what waits, down to less than a batch. A backlog is drained at its pace, from `stop` on as fast as it goes.
+    async fn flush(&mut self, stop: &CancellationToken, give_up: &CancellationToken) {
         loop {
             self.note_level();
             let batch = self.buffer.take(BATCH_ROWS);
@@ -116,7 +119,7 @@ impl Recorder {
             if count == BATCH_ROWS {
                 let rate = (self.live.per_second * DRAIN_FACTOR).max(DRAIN_ROWS_MIN);
                 let pause = Duration::from_secs_f64(count as f64 / rate).saturating_sub(began.elapsed());
-                sleep_unless(pause, give_up).await;
+                sleep_unless(pause, stop).await;
             }
         }
     }
@@ -239,10 +242,10 @@ impl Recorder {
     }
 }
 
-async fn sleep_unless(pause: Duration, give_up: &CancellationToken) {
+async fn sleep_unless(pause: Duration, ended: &CancellationToken) {
     tokio::select! {
         () = tokio::time::sleep(pause) => {}
-        () = give_up.cancelled() => {}
+        () = ended.cancelled() => {}
     }
 }
 

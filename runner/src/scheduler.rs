@@ -149,7 +149,7 @@ impl Scheduler {
         self.choose_ticks(began);
         self.release_held(now_ms);
         let more = self.start_due(began).await;
-        self.note(now_ms);
+        self.note();
         more
     }
 
@@ -285,13 +285,12 @@ impl Scheduler {
         }
     }
 
-    fn note(&mut self, now_ms: i64) {
+    fn note(&mut self) {
         let stats = &self.context.stats.probe;
         let passed = self.agenda.take_passed();
         stats.skipped_late.add(passed.late);
         stats.scheduled.set(self.agenda.len() as u64);
         stats.waiting.set((self.agenda.due() + self.held.values().map(VecDeque::len).sum::<usize>()) as u64);
-        let _ = now_ms;
     }
 }
 

@@ -251,8 +251,8 @@ impl Steward {
             self.parts.catalog.follow().await?;
         }
         if self.compared_at.elapsed() > COMPARE {
-            self.compared_at = Instant::now();
             self.parts.catalog.compare().await?;
+            self.compared_at = Instant::now();
         }
         if requests_waiting {
             self.parts.requests.claim().await?;

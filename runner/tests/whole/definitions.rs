@@ -95,6 +95,42 @@ fn told(commands: &mut mpsc::UnboundedReceiver<Command>) -> (Vec<SeriesId>, Vec<
     (put, removed)
 }
 
+/// A catalog that knows nothing, and what it tells.
+async fn catalog_of(db: &Database) -> Result<(Catalog, mpsc::UnboundedReceiver<Command>)> {
+    let (sender, commands) = mpsc::unbounded_channel();
+    let catalog = Catalog::new(CatalogParts {
+        store: db.store.clone(),
+        pool_id: db.store.pool_ensure("default").await?,
+        pool: "default".to_owned(),
+        compiler: Arc::new(Mutex::new(Compiler::new(Prober::new(ProbeConfig::default())?))),
+        clock: Arc::default(),
+        registry: Arc::default(),
+        stats: Arc::default(),
+        commands: sender,
+    });
+    Ok((catalog, commands))
+}
+
+/// Who takes shards over while PostgreSQL stumbles must not believe to have what it could not read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shards_that_could_not_be_loaded_are_not_taken_for_loaded() -> Result<()> {
+    let db = Database::shared().await?;
+    let target = Target1::start().await?;
+    db.write_one("a", &http_def(&target.url("a"), SECOND)).await?;
+    let (mut catalog, mut commands) = catalog_of(&db).await?;
+    let all: Vec<i16> = (0..1024).collect();
+    let client = nanomon_testkit::postgres::connect(&db.dsn).await?;
+    // Definitions can be read, states cannot.
+    client.batch_execute("alter table monitor_states rename to hidden").await?;
+    ensure!(catalog.load(&all).await.is_err());
+    client.batch_execute("alter table hidden rename to monitor_states").await?;
+    let missing: Vec<i16> = all.iter().copied().filter(|bucket| !catalog.buckets().contains(bucket)).collect();
+    ensure!(!missing.is_empty() && told(&mut commands).0.is_empty());
+    catalog.load(&missing).await?;
+    ensure!(told(&mut commands).0.len() == 1, "the monitor's shard was believed to be loaded");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_full_comparison_finds_what_no_revision_told() -> Result<()> {
     let db = Database::shared().await?;
@@ -108,18 +144,7 @@ async fn the_full_comparison_finds_what_no_revision_told() -> Result<()> {
     for id in &ids {
         series.push(db.store.monitor_get(*id).await?.context("written")?.series[0].id);
     }
-    let (sender, mut commands) = mpsc::unbounded_channel();
-    let compiler = Compiler::new(Prober::new(ProbeConfig::default())?);
-    let mut catalog = Catalog::new(CatalogParts {
-        store: db.store.clone(),
-        pool_id: db.store.pool_ensure("default").await?,
-        pool: "default".to_owned(),
-        compiler: Arc::new(Mutex::new(compiler)),
-        clock: Arc::default(),
-        registry: Arc::default(),
-        stats: Arc::default(),
-        commands: sender,
-    });
+    let (mut catalog, mut commands) = catalog_of(&db).await?;
     let all: Vec<i16> = (0..1024).collect();
     catalog.load(&all).await?;
     let (put, removed) = told(&mut commands);

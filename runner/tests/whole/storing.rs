@@ -1,10 +1,18 @@
 //! What is probed is stored, once, at its slot.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
-use nanomon_core::{OutputId, Reason, Status, slot};
+use anyhow::{Context, Result, ensure};
+use nanomon_core::status::Phases;
+use nanomon_core::{OutputId, ProbeType, Reason, Status, Verdict, slot};
+use nanomon_runner::buffer::{Buffer, Pending};
+use nanomon_runner::meter::{SeriesMeter, SeriesName};
+use nanomon_runner::recorder::Recorder;
+use nanomon_sql::results::NewResult;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::support::{Database, Target1, http_def, schedule_of, slots_hit, uid_of, wait_for};
 
@@ -161,4 +169,45 @@ async fn rules_over_bodies_and_silent_hosts_do_not_hold_up_others() -> Result<()
         );
     }
     db.verify().await
+}
+
+/// More than one batch waits when the runner leaves, and what is left after it is less than one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leaving_recorder_leaves_nothing_behind() -> Result<()> {
+    const ROWS: i32 = 5_500;
+    let db = Database::shared().await?;
+    let id = db.write_one("a", &http_def("http://127.0.0.1:9/", Duration::from_secs(1))).await?;
+    let series_id = db.store.monitor_get(id).await?.context("written")?.series[0].id;
+    let now = i32::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs())?;
+    let name = SeriesName {
+        monitor_id: id,
+        namespace: "default".to_owned(),
+        name: "a".to_owned(),
+        display_name: "a".to_owned(),
+        pool: "default".to_owned(),
+        probe: ProbeType::Http,
+    };
+    let meter = Arc::new(SeriesMeter::new(name, None));
+    let buffer = Arc::new(Buffer::new(64 << 20));
+    for ago in (0..ROWS).rev() {
+        let row = NewResult {
+            series_id,
+            slot: now - ago,
+            verdict: Verdict::new(Status::Ok),
+            reason: Reason::Ok,
+            value: Some(1.0),
+            start_ms: 0,
+            runner_id: 1,
+            phases: Phases::default(),
+            outputs: vec![],
+        };
+        buffer.push(Pending { row, meter: meter.clone() }, false);
+    }
+    let recorder = Recorder::new(db.store.clone(), buffer, Arc::default(), Arc::default(), Arc::new(Notify::new()));
+    let stop = CancellationToken::new();
+    stop.cancel();
+    ensure!(recorder.run(stop, CancellationToken::new()).await == 0, "rows were left behind");
+    let report = db.store.verify().await?;
+    ensure!(report.rows == ROWS as u64 && report.faults.is_empty(), "{report:?}");
+    Ok(())
 }
