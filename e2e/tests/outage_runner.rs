@@ -79,7 +79,7 @@ async fn kill_one(stage: &Stage, one: &mut Program, limit: Duration, what: &str)
     println!("{what}: {} monitors run elsewhere {:.1} s after SIGKILL", victims.len(), worst as f64 / 1e3);
     ensure!(worst <= limit.as_millis() as i64, "taken over after {worst} ms");
     stage.stack.settled(&["two"]).await?;
-    stage.pass(4).await?;
+    stage.pass(8).await?;
     stage.caught_up_but(killed_ms - UNFLUSHED_MS, killed_ms + 100).await?;
     let judgement = stage.judge(5 * SECOND).await?;
     println!("{what}: {judgement}; the machine {}", stage.witness);
@@ -201,15 +201,18 @@ async fn a_runner_frozen_inside_a_batch_holds_nobody_up() -> Result<()> {
     let is_stored = |rows: &[nanomon_e2e::judge::Stored], subject: &Subject| {
         rows.iter().any(|row| row.monitor == subject.id && i64::from(row.slot) * 1_000 > frozen_ms)
     };
-    eventually("the new owner's results are stored", PATIENCE, || async {
-        let rows = stage.stack.rows().await?;
-        Ok(frozen.iter().all(|subject| is_stored(&rows, subject)).then_some(()))
-    })
-    .await?;
-    let stored_after = now_us() / 1_000 - frozen_ms;
-    println!("frozen inside a batch: all of its {} monitors stored again after {stored_after} ms", frozen.len());
+    let stored = async |enough: usize| {
+        eventually("the new owner's results are stored", PATIENCE, || async {
+            let rows = stage.stack.rows().await?;
+            let count = frozen.iter().filter(|subject| is_stored(&rows, subject)).count();
+            Ok((count >= enough).then(|| now_us() / 1_000 - frozen_ms))
+        })
+        .await
+    };
+    let (first, all) = (stored(1).await?, stored(frozen.len()).await?);
+    println!("frozen inside a batch: stored again after {first} ms, all {} monitors after {all} ms", frozen.len());
     // Its interval, the batch and the reading of the rows are on top of the takeover.
-    ensure!(stored_after <= 13_000, "held up for {stored_after} ms");
+    ensure!(first <= 10_000 && all <= 13_000, "held up for {first} ms, {all} ms");
     proxy.set(Fault::None);
     one.process.signal("CONT")?;
     stage.stack.settled(&["one", "two"]).await?;
