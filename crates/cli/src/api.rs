@@ -101,15 +101,18 @@ pub async fn run(args: Args) -> Result<()> {
     let api = nanomon_dashboard_api::serve(config, store.clone(), vec![listener], stop.clone());
     parts.start("api", stop, api);
     // It answers 503 with a sentence until the schema is there; readiness keeps traffic away meanwhile.
-    if wait_for_schema(&store, &readiness, &signal).await {
+    let outcome = if wait_for_schema(&store, &readiness, &signal).await {
         tokio::select! {
-            () = signal.cancelled() => {}
-            part = parts.any_ended() => tracing::error!("{part} ended; stopping"),
+            () = signal.cancelled() => Ok(()),
+            // Kubernetes starts the pod anew.
+            part = parts.any_ended() => Err(anyhow::anyhow!("{part} ended")),
         }
-    }
+    } else {
+        Ok(())
+    };
     readiness.wait("api", "stopping");
     parts.stop(Duration::from_secs(15)).await;
     listening.cancel();
     store.close();
-    Ok(())
+    outcome
 }

@@ -14,7 +14,7 @@ use futures::StreamExt as _;
 use nanomon_core::outcome::Outcome;
 use nanomon_core::rule::{BodyRegex, Rule};
 use nanomon_core::{OutputValue, Reason, Status};
-use nanomon_crds::manifest::{self, Document, ManifestError};
+use nanomon_crds::manifest::{self, Document, Location, ManifestError};
 use nanomon_runner::judge::Judge;
 use nanomon_runner::probe::{PrepareHints, ProbeConfig, Prober};
 use serde_json::json;
@@ -65,14 +65,32 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut faults = Vec::new();
     for path in &args.paths {
         for file in manifest_files(path).with_context(|| format!("reading {}", path.display()))? {
-            let text = std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+            // A file that was named must be there; one of a folder does not keep the others from running.
+            let text = match std::fs::read_to_string(&file) {
+                Ok(text) => text,
+                Err(error) if file == *path => {
+                    return Err(error).with_context(|| format!("reading {}", file.display()));
+                }
+                Err(error) => {
+                    faults.push(Fault::of_file(file, format!("cannot be read: {error}")));
+                    continue;
+                }
+            };
             let read = manifest::read(&text);
             faults.extend(read.errors.into_iter().map(|error| Fault { file: file.clone(), error }));
             documents.extend(read.documents.into_iter().map(|document| (file.clone(), document)));
         }
     }
     let valid = documents.len();
-    let runs = if args.offline { Vec::new() } else { run_all(documents)? };
+    let mut runs = Vec::new();
+    if !args.offline {
+        for run in run_all(documents)? {
+            match run {
+                Ok(run) => runs.push(run),
+                Err(fault) => faults.push(fault),
+            }
+        }
+    }
     let mut out = std::io::stdout().lock();
     match args.output {
         Output::Json => json_report(&mut out, valid, &faults, &runs)?,
@@ -82,15 +100,32 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::from(worst))
 }
 
-fn run_all(documents: Vec<(PathBuf, Document)>) -> Result<Vec<Run>> {
+impl Fault {
+    /// A fault of a whole file.
+    fn of_file(file: PathBuf, message: String) -> Self {
+        let location = Location { line: 1, column: 1 };
+        Self { file, error: ManifestError { location, path: String::new(), message } }
+    }
+}
+
+fn run_all(documents: Vec<(PathBuf, Document)>) -> Result<Vec<Result<Run, Fault>>> {
     let prober = Prober::new(ProbeConfig::default()).context("setting up probes")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let runs =
         futures::stream::iter(documents).map(|(file, document)| run_one(&prober, file, document)).buffered(AT_ONCE);
-    runtime.block_on(runs.collect::<Vec<_>>()).into_iter().collect()
+    Ok(runtime.block_on(runs.collect()))
 }
 
-async fn run_one(prober: &Prober, file: PathBuf, document: Document) -> Result<Run> {
+/// Runs a monitor once; one that this version cannot run is a fault of its document.
+async fn run_one(prober: &Prober, file: PathBuf, document: Document) -> Result<Run, Fault> {
+    let location = document.location;
+    run_document(prober, file.clone(), document).await.map_err(|error| {
+        let error = ManifestError { location, path: "spec".to_owned(), message: format!("{error:#}") };
+        Fault { file, error }
+    })
+}
+
+async fn run_document(prober: &Prober, file: PathBuf, document: Document) -> Result<Run> {
     let def = &document.def;
     let rule = def.rule.as_deref().map(|source| Rule::compile(source, def.probe_type())).transpose()?;
     let regex = match &def.target {

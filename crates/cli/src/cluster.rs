@@ -55,3 +55,9 @@ pub async fn bind(address: IpAddr, port: u16, setting: &str) -> Result<TcpListen
 pub async fn client() -> Result<Client> {
     Client::try_default().await.context("finding the Kubernetes API (service account or kubeconfig)")
 }
+
+/// The machine's name; in a pod, the pod's.
+pub fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "nanomon".to_owned(), |name| name.trim().to_owned())
+}

@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use nanomon_crds::legacy::{self, LegacyMonitor};
 use nanomon_crds::{API_VERSION, object_name_for};
 use serde_json::{Value, json};
@@ -23,6 +23,15 @@ pub struct Args {
 
 /// Reads, converts and prints.
 pub fn run(args: &Args) -> Result<ExitCode> {
+    if let Some(namespace) = &args.namespace {
+        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let fits = (1..=63).contains(&namespace.len()) && namespace.bytes().all(inner);
+        if !fits || namespace.starts_with('-') || namespace.ends_with('-') {
+            bail!(
+                "namespace {namespace:?} must be 1 to 63 lower-case letters, digits and hyphens, with a letter or digit at both ends"
+            );
+        }
+    }
     let text = if args.file.as_os_str() == "-" {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).context("reading standard input")?;
@@ -95,7 +104,7 @@ fn convert(text: &str, namespace: Option<&str>) -> Result<Converted, Vec<String>
             json!({ "apiVersion": API_VERSION, "kind": "Monitor", "metadata": metadata, "spec": converted.spec });
         yaml.push_str("---\n");
         for note in said {
-            let _ = writeln!(yaml, "# {}", note.replace(['\n', '\r'], " "));
+            let _ = writeln!(yaml, "# {}", note.replace(char::is_control, " "));
             notes.push(format!("{place}: {note}"));
         }
         match serde_saphyr::to_string(&object) {

@@ -12,6 +12,7 @@ mod manifest_folder;
 mod migrate;
 mod openapi;
 mod operator;
+mod own_addresses;
 mod postgres;
 mod runner;
 mod standalone;
@@ -21,10 +22,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use nanomon_service::telemetry::{self, LogArgs};
-
-/// See the workspace manifest for why.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Monitoring for people who live in Kubernetes.
 #[derive(Parser)]

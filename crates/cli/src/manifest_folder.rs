@@ -81,7 +81,8 @@ pub fn manifest_files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![path.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder)? {
+        let named = |error: std::io::Error| std::io::Error::new(error.kind(), format!("{}: {error}", folder.display()));
+        for entry in std::fs::read_dir(&folder).map_err(named)? {
             let path = entry?.path();
             if path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.')) {
                 continue;
@@ -123,7 +124,8 @@ async fn apply(store: &Store, contents: &Contents) -> Result<()> {
         let text = match text {
             Ok(text) => text,
             Err(error) => {
-                tracing::error!("{name}: cannot be read: {error}");
+                let what = if name.is_empty() { "the monitors folder" } else { &name };
+                tracing::error!("{what}: cannot be read: {error}");
                 faulty.insert(name);
                 continue;
             }

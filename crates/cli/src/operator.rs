@@ -30,14 +30,14 @@ pub struct Args {
     release: ReleaseArgs,
     #[command(flatten)]
     admin: AdminArgs,
-    /// This replica's name
-    #[arg(long, env = "POD_NAME", default_value = "operator")]
-    name: String,
+    /// This replica's name, under which it holds leases: no two may have the same
+    #[arg(long, env = "POD_NAME")]
+    name: Option<String>,
     /// Namespaces whose Monitors are followed; empty: all
     #[arg(long, env = "WATCH_NAMESPACES", value_delimiter = ',')]
     watch_namespaces: Vec<String>,
     /// Writes to the Kubernetes API per second, all kinds together
-    #[arg(long, env = "NANOMON_WRITES_PER_SECOND", default_value_t = 20.0)]
+    #[arg(long, env = "NANOMON_WRITES_PER_SECOND", default_value_t = 20.0, value_parser = positive)]
     writes_per_second: f64,
 }
 
@@ -50,6 +50,7 @@ pub async fn run(args: Args) -> Result<()> {
     let (readiness, metrics) = (Readiness::default(), Metrics::default());
     let mut registry = Registry::default();
     metrics.register(&mut registry);
+    let name = args.name.unwrap_or_else(|| format!("{}-{}", cluster::host_name(), std::process::id()));
     let mut parts = Parts::default();
     let token = CancellationToken::new;
 
@@ -67,8 +68,7 @@ pub async fn run(args: Args) -> Result<()> {
     let listening = token();
     let wakeups = notify::listen(&settings, listening.clone());
     let dealing = token();
-    let dealer =
-        DealerConfig { holder: args.name.clone(), takeover_after: Duration::ZERO, retention: Retention::default() };
+    let dealer = DealerConfig { holder: name.clone(), takeover_after: Duration::ZERO, retention: Retention::default() };
     let deal = nanomon_dealer::run(store.clone(), dealer, dealing.clone());
     parts.start("dealer", dealing, async {
         deal.await;
@@ -78,7 +78,7 @@ pub async fn run(args: Args) -> Result<()> {
     let config = OperatorConfig {
         watch_namespaces: args.watch_namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
         writes_per_second: args.writes_per_second,
-        ..OperatorConfig::new(&installation, &args.release.release_namespace, &args.name)
+        ..OperatorConfig::new(&installation, &args.release.release_namespace, &name)
     };
     let operator = nanomon_operator::run(
         client,
@@ -122,4 +122,9 @@ async fn migrate(store: &Store, readiness: &Readiness, signal: &CancellationToke
             () = tokio::time::sleep(Duration::from_secs(2)) => {}
         }
     }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0);
+    rate.ok_or_else(|| "must be a number above 0".to_owned())
 }

@@ -16,7 +16,8 @@ use nanomon_sql::{Store, notify};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::DatabaseArgs;
-use crate::cluster::AdminArgs;
+use crate::cluster::{AdminArgs, host_name};
+use crate::own_addresses::own_addresses;
 
 /// Connections of a runner: writer, everything else, listener.
 const CONNECTIONS: usize = 3;
@@ -41,7 +42,7 @@ pub struct Args {
     /// Write the predecessor's metrics (a gauge named after each monitor) too
     #[arg(long, env = "NANOMON_NAMED_METRICS")]
     named_metrics: bool,
-    /// This runner's own addresses, which may not be probed
+    /// Further addresses of this runner, which may not be probed; those of its interfaces are known
     #[arg(long, env = "POD_IPS", value_delimiter = ',')]
     own_addresses: Vec<IpAddr>,
     /// Domain of the cluster's services; names without a dot are then looked up in the monitor's namespace
@@ -65,7 +66,9 @@ pub async fn run(args: Args) -> Result<()> {
     let mut parts = Parts::default();
     let token = CancellationToken::new;
 
-    let policy = TargetPolicy { in_pod: args.in_pod, own_addresses: args.own_addresses, ..TargetPolicy::default() };
+    let mut own_addresses = own_addresses();
+    own_addresses.extend(args.own_addresses);
+    let policy = TargetPolicy { in_pod: args.in_pod, own_addresses, ..TargetPolicy::default() };
     let cluster = args.cluster_domain.map(|domain| ClusterNames { domain });
     let probe = ProbeConfig { policy, cluster, raw_icmp: !args.in_pod, ..ProbeConfig::default() };
     let name = args.name.unwrap_or_else(host_name);
@@ -93,15 +96,16 @@ pub async fn run(args: Args) -> Result<()> {
     }
     let running = token();
     parts.start("runner", running.clone(), nanomon_runner::run(config, store.clone(), handle, running));
-    tokio::select! {
-        () = signal.cancelled() => {}
-        part = parts.any_ended() => tracing::error!("{part} ended; stopping"),
-    }
+    let outcome = tokio::select! {
+        () = signal.cancelled() => Ok(()),
+        // Kubernetes starts the pod anew.
+        part = parts.any_ended() => Err(anyhow::anyhow!("{part} ended")),
+    };
     readiness.wait("runner", "stopping");
     parts.stop(drain + Duration::from_secs(15)).await;
     listening.cancel();
     store.close();
-    Ok(())
+    outcome
 }
 
 /// Waits, alive but not ready, until the schema is one that this version works with; false if a signal came first.
@@ -127,9 +131,4 @@ pub async fn wait_for_schema(store: &Store, readiness: &Readiness, signal: &Canc
             () = tokio::time::sleep(Duration::from_secs(2)) => {}
         }
     }
-}
-
-fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| "runner".to_owned(), |name| name.trim().to_owned())
 }

@@ -3,6 +3,7 @@
 //!
 //! Order of start: PostgreSQL, schema, manifests, API, dealer and runner, metrics. Stopped in reverse; PostgreSQL goes last.
 
+use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,7 +44,7 @@ pub struct Args {
     #[command(flatten)]
     database: DatabaseArgs,
     /// Folder with PostgreSQL's server programs; found by itself if they are installed
-    #[arg(long, env = "NANOMON_POSTGRES_BIN", value_name = "DIR", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, env = "NANOMON_POSTGRES_BIN", value_name = "DIR")]
     postgres_bin: Option<String>,
     /// Address to listen on; with sign-in off, other machines are let in only by naming their address here
     #[arg(long, env = "NANOMON_LISTEN", default_value = "127.0.0.1")]
@@ -103,7 +104,9 @@ async fn database(args: &Args) -> Result<(Option<postgres::Server>, Settings)> {
         Some(dir) => dir.clone(),
         None => default_data_dir()?,
     };
-    let programs = postgres::locate(args.postgres_bin.as_deref().map(std::path::Path::new))?;
+    // An empty setting is none: shells and compose files make them.
+    let programs = args.postgres_bin.as_deref().filter(|dir| !dir.is_empty());
+    let programs = postgres::locate(programs.map(std::path::Path::new))?;
     let server = postgres::Server::start(&programs, &data_dir).await?;
     tracing::info!("PostgreSQL {} runs in {}", programs.major, data_dir.display());
     let settings = Settings::parse(&server.dsn(), None)?;
@@ -129,7 +132,10 @@ async fn serve(
     signal: CancellationToken,
 ) -> Result<()> {
     let store = Store::new(&settings)?;
-    migrate(&store).await?;
+    if !migrate(&store, &signal).await? {
+        return Ok(());
+    }
+    let urls = [listeners[0].local_addr()?, listeners[1].local_addr()?];
     let mut parts = Parts::default();
     let token = CancellationToken::new;
 
@@ -170,35 +176,42 @@ async fn serve(
         parts.start("metrics", stop.clone(), admin.serve(listener, stop));
     }
     // The one line that a person waits for goes to stdout, logs to stderr.
-    println!(
-        "NanoMon is running: dashboard http://{}:{}/  API http://{0}:{}/api",
-        args.listen, args.frontend_port, args.port
-    );
-    tokio::select! {
-        () = signal.cancelled() => {}
-        part = parts.any_ended() => tracing::error!("{part} ended; stopping"),
-    }
+    // Nobody may be reading it (a closed pipe); that is no fault.
+    let [api, dashboard] = urls;
+    let _ = writeln!(std::io::stdout(), "NanoMon is running: dashboard http://{dashboard}/  API http://{api}/api");
+    let outcome = tokio::select! {
+        () = signal.cancelled() => Ok(()),
+        part = parts.any_ended() => Err(anyhow::anyhow!("{part} ended")),
+    };
     parts.stop(Duration::from_secs(20)).await;
     listening.cancel();
     store.close();
-    Ok(())
+    outcome
 }
 
-async fn migrate(store: &Store) -> Result<()> {
-    for attempt in 1.. {
-        match store.migrate().await {
+/// Brings the schema to this version; false if a signal came first.
+async fn migrate(store: &Store, signal: &CancellationToken) -> Result<bool> {
+    for attempt in 1..=DATABASE_TRIES {
+        let migrated = tokio::select! {
+            () = signal.cancelled() => return Ok(false),
+            migrated = store.migrate() => migrated,
+        };
+        match migrated {
             Ok(migrated) => {
                 if migrated.from != migrated.to {
                     tracing::info!("schema version {} -> {}", migrated.from, migrated.to);
                 }
-                return Ok(());
+                return Ok(true);
             }
             Err(error @ nanomon_sql::StoreError::Unavailable(_)) if attempt < DATABASE_TRIES => {
                 tracing::warn!("try {attempt} of {DATABASE_TRIES}: {:#}", anyhow::Error::new(error));
-                tokio::time::sleep(DATABASE_PAUSE).await;
             }
             Err(error) => return Err(error).context("preparing the database"),
         }
+        tokio::select! {
+            () = signal.cancelled() => return Ok(false),
+            () = tokio::time::sleep(DATABASE_PAUSE) => {}
+        }
     }
-    Ok(())
+    Ok(false)
 }

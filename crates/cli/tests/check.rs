@@ -71,6 +71,14 @@ async fn exit_status_tells_ok_from_not_ok_from_faulty() {
     assert!(said.contains("1 of 1 monitors OK"), "{said}");
     assert!(said.contains("bad.yaml:10:") && said.contains("colour"), "{said}");
 
+    // So is a file that is no text at all.
+    std::fs::write(dir.path().join("bad.yaml"), b"\xff\xfe").unwrap();
+    let output = check(&[]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stdout);
+    assert!(said.contains("1 of 1 monitors OK"), "{said}");
+    assert!(said.contains("bad.yaml:1:1: cannot be read"), "{said}");
+
     let hits = server.hits("/ok");
     let output = check(&["--offline"]);
     assert_eq!(output.status.code(), Some(2));
@@ -105,4 +113,8 @@ fn import_writes_what_check_accepts() {
     std::fs::write(&manifests, &output.stdout).unwrap();
     let output = nanomon(&["check", "--offline", "-f", manifests.to_str().unwrap()]);
     assert!(output.status.success(), "{}", text(&output.stdout));
+    let output = nanomon(&["import", "--namespace", "My Shop", export.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains(r#"namespace "My Shop""#), "{}", text(&output.stderr));
+    assert!(output.stdout.is_empty());
 }

@@ -138,6 +138,9 @@ fn bad_settings_are_named() {
         (vec!["standalone", "--port", "70000"], "--port"),
         (vec!["standalone", "--database-url", "host=x colour=red"], "colour"),
         (vec!["standalone", "--port", "0", "--frontend-port", "0", "--postgres-bin", "/nowhere"], "postgres-bin"),
+        // An empty one counts as absent, so that the fault is another.
+        (vec!["standalone", "--postgres-bin", "", "--monitors", "no-such-folder"], "no-such-folder"),
+        (vec!["operator", "--writes-per-second=-1"], "--writes-per-second"),
     ] {
         let output = common::nanomon(&args);
         assert_eq!(output.status.code(), Some(2), "{args:?}");

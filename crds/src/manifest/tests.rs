@@ -61,7 +61,10 @@ fn a_list_without_items_is_a_fault() {
     for text in ["apiVersion: v1\nkind: List\n", "apiVersion: v1\nkind: List\nitems: {}\n"] {
         let errors = read(text).errors;
         assert_eq!(errors.len(), 1, "{text:?}");
-        assert_eq!((errors[0].path.as_str(), errors[0].message.as_str()), ("items", "items must be a list of Monitors"));
+        assert_eq!(
+            (errors[0].path.as_str(), errors[0].message.as_str()),
+            ("items", "items must be a list of Monitors")
+        );
     }
 }
 

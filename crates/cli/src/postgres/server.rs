@@ -238,6 +238,7 @@ async fn stop_orphan(cluster: &Path) -> Result<()> {
 }
 
 fn signal(pid: u32, name: &str) {
-    // `kill` is a program of every system that has PostgreSQL; the crate has no unsafe code for the system call.
-    let _ = StdCommand::new("kill").args([format!("-{name}"), pid.to_string()]).status();
+    // The shell's own `kill`: the program of that name is missing on small systems, and this crate has no unsafe code for the
+    // system call.
+    let _ = StdCommand::new("sh").args(["-c", "kill -s \"$1\" \"$2\"", "sh", name, &pid.to_string()]).status();
 }

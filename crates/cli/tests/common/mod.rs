@@ -53,8 +53,9 @@ impl Standalone {
     /// Starts it and waits for its line on stdout.
     pub fn start(data_dir: &Path, monitors: Option<&Path>) -> Self {
         let (api, web, metrics) = (free_port(), free_port(), free_port());
-        let mut command = Command::new(NANOMON);
-        command.args(["standalone", "--data-dir"]).arg(data_dir);
+        // It ends with the test also when that is killed: the system sends it a signal.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "TERM", NANOMON, "standalone", "--data-dir"]).arg(data_dir);
         if let Some(monitors) = monitors {
             command.arg("--monitors").arg(monitors);
         }
