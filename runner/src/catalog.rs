@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use nanomon_core::slot::{self, Schedule};
 use nanomon_core::{MonitorDef, Verdict};
@@ -108,7 +109,16 @@ impl Catalog {
 
     /// Loads the definitions of these shards beside those that are known.
     pub async fn load(&mut self, buckets: &[i16]) -> Result<(), StoreError> {
+        self.load_for(buckets, Duration::MAX).await
+    }
+
+    /// The same, but begins no further read after this time: [`Self::buckets`] says how far it came.
+    pub async fn load_for(&mut self, buckets: &[i16], time: Duration) -> Result<(), StoreError> {
+        let began = Instant::now();
         for part in buckets.chunks(BUCKETS_PER_READ) {
+            if began.elapsed() > time {
+                break;
+            }
             let changes = self.store.catalog_changes(0, Some(part)).await?;
             // The older of both: what is read twice changes nothing.
             self.rev = Some(self.rev.map_or(changes.rev, |rev| rev.min(changes.rev)));

@@ -31,6 +31,8 @@ const BEAT_MIN: Duration = Duration::from_millis(200);
 const MOVING_BEAT: Duration = Duration::from_millis(500);
 /// And a heartbeat that takes longer has failed.
 const MOVING_PATIENCE: Duration = Duration::from_secs(1);
+/// Definitions are loaded for about this long between two heartbeats: who loads many shall not look dead meanwhile.
+const LOAD_FOR: Duration = Duration::from_secs(1);
 /// Slots before a cut may start this much after it (milliseconds): a tick, and what a busy machine adds.
 const LINGER_MS: i64 = 1_000;
 /// Time between two comparisons of all revisions.
@@ -82,6 +84,8 @@ pub struct Steward {
     windows: BTreeMap<i16, Window>,
     /// Epoch of the map that was applied in full.
     epoch: Option<i64>,
+    /// Shards of ours whose definitions are still to be loaded.
+    is_loading: bool,
     ticks: u64,
     started: u64,
     beat_at: Instant,
@@ -100,6 +104,7 @@ impl Steward {
             parts,
             windows: BTreeMap::new(),
             epoch: None,
+            is_loading: false,
             ticks: 0,
             started: 0,
             beat_at: now,
@@ -133,7 +138,7 @@ impl Steward {
 
     /// Waits for the next heartbeat or an earlier reason for one.
     async fn wait(&self, wakeups: &mut Option<broadcast::Receiver<Wakeup>>) {
-        let next = self.beat_at + if self.is_giving() { MOVING_BEAT } else { BEAT };
+        let next = self.beat_at + if self.is_giving() || self.is_loading { MOVING_BEAT } else { BEAT };
         loop {
             let wakeup = tokio::select! {
                 () = tokio::time::sleep_until(next.into()) => return,
@@ -173,6 +178,7 @@ impl Steward {
             Ok(None) => self.parts.stats.member.heartbeats_withheld.inc(),
             Err(error) => {
                 self.parts.stats.member.heartbeat_failures.inc();
+                self.is_loading = false;
                 self.hold_on();
                 if !std::mem::replace(&mut self.was_away, true) {
                     tracing::warn!(
@@ -261,7 +267,7 @@ impl Steward {
     }
 
     /// Reads which shards are ours. Slots that are no longer ours are given up before definitions are loaded, and a cut is
-    /// set only when they are.
+    /// set only when they are. What takes longer goes on after the next heartbeat.
     async fn read_map(&mut self) -> Result<(), StoreError> {
         let me = self.parts.runner_id;
         let (epoch, mut rows) = self.parts.store.shard_list_of(me).await?;
@@ -282,7 +288,9 @@ impl Steward {
         self.windows.retain(|bucket, _| !gone.contains(bucket));
         self.parts.catalog.forget(&gone);
         let fresh: Vec<i16> = wanted.iter().filter(|b| !self.parts.catalog.buckets().contains(b)).copied().collect();
-        self.parts.catalog.load(&fresh).await?;
+        self.parts.catalog.load_for(&fresh, LOAD_FOR).await?;
+        rows.retain(|row| self.parts.catalog.buckets().contains(&row.bucket));
+        self.is_loading = rows.len() < wanted.len();
         let opened: Vec<(i16, Window)> = rows
             .iter()
             .filter(|row| !self.windows.contains_key(&row.bucket))
@@ -296,7 +304,7 @@ impl Steward {
                 cuts.into_iter().map(|(bucket, cut)| (bucket, Window { from: cut, until: i64::MAX })).collect();
             self.apply(&cuts);
         }
-        self.epoch = (!is_lingering).then_some(epoch);
+        self.epoch = (!is_lingering && !self.is_loading).then_some(epoch);
         if !opened.is_empty() || !gone.is_empty() {
             tracing::info!(shards = wanted.len(), came = opened.len(), left = gone.len(), "the shards have changed");
         }

@@ -1,7 +1,7 @@
 //! PostgreSQL goes away and comes back: nothing that was probed is lost.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use nanomon_core::slot;
@@ -9,7 +9,7 @@ use nanomon_sql::MonitorId;
 use nanomon_testkit::pg_proxy::{Fault, PgProxy};
 use nanomon_testkit::postgres::{Options, Postgres};
 
-use super::support::{Database, Target1, http_def, schedule_of, slots_hit, uid_of, wait_for};
+use super::support::{Database, PATIENCE, Target1, http_def, schedule_of, slots_hit, uid_of, wait_for};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MONITORS: usize = 50;
@@ -142,6 +142,33 @@ async fn a_faulty_way_to_postgres_loses_nothing_and_stores_nothing_twice() -> Re
     one.leave().await?;
     dealer.stop().await?;
     nothing_lost(&db, &target, &ids).await
+}
+
+/// Loading all shards takes longer than a runner may be silent: it must not look dead meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runner_that_loads_for_long_stays_alive() -> Result<()> {
+    let postgres = Postgres::shared().await;
+    let db = Database::new(postgres).await?;
+    let name = db.dsn.rsplit("dbname=").next().unwrap_or_default().to_owned();
+    let proxy = PgProxy::start(postgres).await?;
+    let target = Target1::start().await?;
+    monitors(&db, &target).await?;
+    let dealer = db.deal();
+    // Every statement of the runner takes this long, and it needs some forty for its shards.
+    proxy.set(Fault::Delay(SECOND / 4));
+    let one = Database::by(&proxy.dsn(&name))?.runner("one");
+    let (begin, mut silent) = (Instant::now(), 0.0_f64);
+    while one.metric("nanomon_runner_shards") < 1_024 {
+        ensure!(begin.elapsed() < PATIENCE, "it does not get on with its shards");
+        for runner in db.store.runner_list().await? {
+            silent = silent.max(runner.silent_s);
+        }
+        tokio::time::sleep(SECOND / 10).await;
+    }
+    ensure!(silent < 5.0, "silent for {silent} s");
+    proxy.set(Fault::None);
+    one.leave().await?;
+    dealer.stop().await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
