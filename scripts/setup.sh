@@ -26,7 +26,7 @@ postgres_found() {
   return 1
 }
 postgres_found || packages="$packages postgresql"
-# Rust links with it, and two crates compile C.
+# Rust links with it, and the TLS library compiles C.
 have cc || packages="$packages gcc libc6-dev"
 if [ "$want" = test ]; then
   [ -x /usr/bin/chromium ] || [ -n "${CHROMIUM:-}" ] || packages="$packages chromium fonts-dejavu-core"
