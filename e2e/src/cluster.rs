@@ -84,8 +84,10 @@ fn kubeconfig(config: &Config) -> Result<String> {
     for der in config.root_cert.as_deref().unwrap_or_default() {
         write!(authority, "{}", pem(der))?;
     }
-    let token = serde_json::to_value(&config.auth_info)?["token"].as_str().context("an account has a token")?.to_owned();
-    let cluster = json!({ "server": config.cluster_url.to_string(), "certificate-authority-data": base64(authority.as_bytes()) });
+    let token =
+        serde_json::to_value(&config.auth_info)?["token"].as_str().context("an account has a token")?.to_owned();
+    let cluster =
+        json!({ "server": config.cluster_url.to_string(), "certificate-authority-data": base64(authority.as_bytes()) });
     let file = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "test",
         "clusters": [{ "name": "test", "cluster": cluster }],

@@ -88,7 +88,8 @@ async fn an_applied_monitor_becomes_results_that_a_person_can_see() -> Result<()
     assert!(monitors.get_opt("shop-port").await?.is_none());
 
     // A draft goes through a runner: the API dials nothing itself.
-    let draft = json!({"namespace": namespace, "spec": {"http": {"url": target.url("/status/503")}, "rule": "status == 503"}});
+    let draft =
+        json!({"namespace": namespace, "spec": {"http": {"url": target.url("/status/503")}, "rule": "status == 503"}});
     let (status, body) = api.api("POST", "/api/probes?wait=10", &draft.to_string()).await?;
     ensure!(status == 200, "{status} {body}");
     let draft: Value = serde_json::from_str(&body)?;

@@ -1,5 +1,7 @@
 //! Membership: `runners`, each row written by its own runner (heartbeat) and read by the dealer.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::error::Result;
@@ -136,6 +138,15 @@ impl Store {
         let sql = "update runners set left_at = clock_timestamp() where id = $1 and left_at is null";
         session.execute(sql, &[&id]).await?;
         Ok(())
+    }
+
+    /// The runner is dead: as [`Self::runner_leave`], unless it was heard within this time after all. Answers whether it has
+    /// been removed.
+    pub async fn runner_bury(&self, id: RunnerId, silent_for: Duration) -> Result<bool> {
+        let session = self.session("runner_bury").await?;
+        let sql = "update runners set left_at = clock_timestamp() where id = $1 and left_at is null \
+            and last_seen <= clock_timestamp() - $2::float8 * interval '1 second'";
+        Ok(session.execute(sql, &[&id, &silent_for.as_secs_f64()]).await? > 0)
     }
 
     /// Members (rows that have not left), all pools.

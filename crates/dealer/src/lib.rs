@@ -1,8 +1,8 @@
 //! Who holds the dealer's lease row and writes the shard map.
 //!
 //! Operators and runners compete for the lease row `dealer` in PostgreSQL; who holds it looks at the runners' heartbeats once
-//! a second, deals shards ([`nanomon_core::shard`]) under the lease's epoch, and keeps partitions and retention. Everybody
-//! else only looks whether the lease is free.
+//! a second, deals shards ([`nanomon_core::shard`]) under the lease's epoch, keeps partitions and retention, and looks for
+//! monitors that fell silent. Everybody else only looks whether the lease is free.
 
 mod judge;
 mod round;

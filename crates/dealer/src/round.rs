@@ -7,7 +7,7 @@ use nanomon_core::shard::{self, Runner};
 use nanomon_sql::runners::RunnerRow;
 use nanomon_sql::shards::{ShardMove, ShardRow};
 use nanomon_sql::{PoolId, RunnerId, Store, StoreError};
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::judge::{DEAD_AFTER, Judge, Member};
 use crate::{DealerConfig, LEASE, LEASE_TTL, ROUND};
@@ -26,6 +26,8 @@ const REBALANCE: Duration = Duration::from_secs(30);
 const MAINTAIN: Duration = Duration::from_hours(1);
 /// And this soon after that failed.
 const MAINTAIN_AGAIN: Duration = Duration::from_mins(1);
+/// Monitors whose results stopped or came back are looked for this often.
+const SWEEP: Duration = Duration::from_secs(5);
 
 /// A competitor for the lease.
 pub(crate) struct Dealer {
@@ -41,8 +43,38 @@ struct Held {
     taken_at: Instant,
     renewed_at: Instant,
     pools: BTreeMap<PoolId, Pool>,
-    maintain_at: Instant,
-    maintaining: Option<JoinHandle<bool>>,
+    maintenance: Errand,
+    sweep: Errand,
+}
+
+/// What is done again and again beside the rounds, for it may take longer than one. Ends when dropped.
+struct Errand {
+    due: Instant,
+    running: Option<AbortOnDropHandle<bool>>,
+}
+
+impl Errand {
+    fn new(due: Instant) -> Self {
+        Self { due, running: None }
+    }
+
+    /// Whether to set out now: the last time it ended at least `again` ago, or `after_failure` if it failed.
+    async fn is_due(&mut self, again: Duration, after_failure: Duration) -> bool {
+        if let Some(task) = &mut self.running {
+            if !task.is_finished() {
+                return false;
+            }
+            let done = task.await.unwrap_or(false);
+            self.running = None;
+            self.due = Instant::now() + if done { again } else { after_failure };
+        }
+        Instant::now() >= self.due
+    }
+
+    /// Sets out; the work answers whether it is done.
+    fn set_out(&mut self, work: impl Future<Output = bool> + Send + 'static) {
+        self.running = Some(AbortOnDropHandle::new(tokio::spawn(work)));
+    }
 }
 
 impl Held {
@@ -84,9 +116,6 @@ impl Dealer {
 
     fn lose(&mut self) {
         self.judge.interrupted();
-        if let Some(Held { maintaining: Some(task), .. }) = self.held.take() {
-            task.abort();
-        }
         self.held = None;
     }
 
@@ -112,6 +141,7 @@ impl Dealer {
             result => result?,
         }
         self.maintain().await;
+        self.sweep().await;
         Ok(self.held.as_ref().map_or(ROUND, Held::pause))
     }
 
@@ -145,8 +175,8 @@ impl Dealer {
                     taken_at: asked_at,
                     renewed_at: asked_at,
                     pools: BTreeMap::new(),
-                    maintain_at: asked_at,
-                    maintaining: None,
+                    maintenance: Errand::new(asked_at),
+                    sweep: Errand::new(asked_at),
                 });
             }
             (None, Some(_)) => {
@@ -175,11 +205,15 @@ impl Dealer {
                 .map(|row| Member { id: row.id, silent: Duration::from_secs_f64(row.silent_s.max(0.0)) })
                 .collect();
             let dead = self.judge.dead(&members, now);
+            let mut gone = BTreeSet::new();
             for row in rows.iter().filter(|row| dead.contains(&row.id)) {
-                tracing::warn!(runner = row.id, name = row.name, silent_s = row.silent_s, "a runner is dead");
-                self.store.runner_leave(row.id).await?;
+                // Not if it was heard since, or if this judgement is old because we were frozen.
+                if self.store.runner_bury(row.id, DEAD_AFTER).await? {
+                    tracing::warn!(runner = row.id, name = row.name, silent_s = row.silent_s, "a runner is dead");
+                    gone.insert(row.id);
+                }
             }
-            rows.retain(|row| !dead.contains(&row.id));
+            rows.retain(|row| !gone.contains(&row.id));
             let pool = held.pools.entry(pool_id).or_default();
             deal_pool(&self.store, held.epoch, pool_id, pool, &rows, now).await?;
         }
@@ -189,19 +223,11 @@ impl Dealer {
     /// Sees to partitions and retention, beside the rounds: it may take longer than one.
     async fn maintain(&mut self) {
         let Some(held) = &mut self.held else { return };
-        if let Some(task) = &mut held.maintaining {
-            if !task.is_finished() {
-                return;
-            }
-            let done = task.await.unwrap_or(false);
-            held.maintaining = None;
-            held.maintain_at = Instant::now() + if done { MAINTAIN } else { MAINTAIN_AGAIN };
-        }
-        if Instant::now() < held.maintain_at {
+        if !held.maintenance.is_due(MAINTAIN, MAINTAIN_AGAIN).await {
             return;
         }
         let (store, retention) = (self.store.clone(), self.config.retention);
-        held.maintaining = Some(tokio::spawn(async move {
+        held.maintenance.set_out(async move {
             match store.maintain(&retention).await {
                 Ok(done) => {
                     if !done.created.is_empty() || !done.dropped.is_empty() {
@@ -221,7 +247,33 @@ impl Dealer {
                     false
                 }
             }
-        }));
+        });
+    }
+
+    /// Looks at monitors whose results stopped or came back. Silence is judged by who has read for a full timeout itself:
+    /// after an outage everything looks silent.
+    async fn sweep(&mut self) {
+        let Some(held) = &mut self.held else { return };
+        if !self.judge.is_ready(Instant::now()) || !held.sweep.is_due(SWEEP, SWEEP).await {
+            return;
+        }
+        let store = self.store.clone();
+        held.sweep.set_out(async move {
+            match store.health_sweep().await {
+                Ok(0) => true,
+                Ok(monitors) => {
+                    tracing::info!(monitors, "results have stopped or come back");
+                    true
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "looking for silent monitors was interrupted"
+                    );
+                    false
+                }
+            }
+        });
     }
 }
 

@@ -2,10 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use nanomon_core::monitor::TcpTarget;
+use nanomon_core::status::Phases;
+use nanomon_core::{MonitorDef, Reason, Status, Target, Verdict};
 use nanomon_dealer::{DealerConfig, LEASE};
+use nanomon_sql::monitors::{MonitorWrite, Source};
+use nanomon_sql::results::NewResult;
 use nanomon_sql::retention::Retention;
 use nanomon_sql::runners::Heartbeat;
 use nanomon_sql::shards::{ShardMove, ShardRow};
@@ -93,6 +98,55 @@ async fn wait_for<F: Future<Output = Result<bool>>>(what: &str, mut holds: impl 
 
 fn owned_by(map: &[ShardRow], id: RunnerId) -> usize {
     map.iter().filter(|row| row.owner == Some(id)).count()
+}
+
+/// Nobody stores results any more, so no batch says that nothing is known: the dealer does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn monitors_that_fell_silent_are_looked_for() -> Result<()> {
+    let world = World::new().await?;
+    let store = &world.store;
+    let target = TcpTarget { host: "127.0.0.1".to_owned(), port: 9, timeout: Duration::from_secs(1) };
+    let def = MonitorDef {
+        display_name: "a".to_owned(),
+        group: "default".to_owned(),
+        interval: Duration::from_secs(10),
+        suspended: false,
+        target: Target::Tcp(target),
+        rule: None,
+        pools: vec!["default".to_owned()],
+    };
+    let write = MonitorWrite {
+        id: None,
+        uid: uuid::Uuid::from_u128(1),
+        namespace: "default".to_owned(),
+        name: "a".to_owned(),
+        source: Source::Api,
+        spec: serde_json::json!({}),
+        def,
+        generation: 1,
+        meta: serde_json::json!({}),
+    };
+    let id = store.monitor_write_batch("test", None, &[write]).await?[0].id;
+    let series_id = store.monitor_get(id).await?.context("written")?.series[0].id;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs() as i32;
+    let result = NewResult {
+        series_id,
+        slot: now - 120,
+        verdict: Verdict::new(Status::Ok),
+        reason: Reason::Ok,
+        value: None,
+        start_ms: 0,
+        runner_id: 1,
+        phases: Phases::default(),
+        outputs: vec![],
+    };
+    store.result_write_batch(&[result]).await?;
+    let state = || async { anyhow::Ok(store.health_changes(None).await?.1[0].state) };
+    ensure!(state().await? == Some(Status::Ok));
+    let dealer = world.deal("dealer", Duration::ZERO);
+    let took = wait_for("nothing is known of it", || async { Ok(state().await?.is_none()) }).await?;
+    ensure!(took >= Duration::from_secs(5), "judged after {took:?}, before a full timeout of own reads");
+    dealer.leave().await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

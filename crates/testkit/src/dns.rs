@@ -78,20 +78,14 @@ impl DnsServer {
     pub async fn start() -> Result<Self> {
         // UDP and TCP need the same number; another process may hold one of the two.
         for _ in 0..32 {
-            let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
-                .await
-                .context("binding the DNS server")?;
+            let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.context("binding the DNS server")?;
             let addr = udp.local_addr()?;
             let Ok(tcp) = TcpListener::bind(addr).await else {
                 continue;
             };
             let zone = Arc::new(Zone::default());
             let running = Running::spawn(serve(udp, tcp, zone.clone()));
-            return Ok(Self {
-                addr,
-                zone,
-                _running: running,
-            });
+            return Ok(Self { addr, zone, _running: running });
         }
         bail!("no port is free for both UDP and TCP")
     }
@@ -108,20 +102,11 @@ impl DnsServer {
 
     /// Sets A and AAAA records by their addresses; a family without any has no records.
     pub fn set_addrs(&self, name: &str, addrs: &[&str], ttl: u32) -> Result<()> {
-        let addrs = addrs
-            .iter()
-            .map(|addr| addr.parse())
-            .collect::<Result<Vec<std::net::IpAddr>, _>>()?;
-        let (v4, v6): (Vec<_>, Vec<_>) = addrs
-            .into_iter()
-            .map(RData::from)
-            .partition(|r| r.record_type() == RecordType::A);
+        let addrs = addrs.iter().map(|addr| addr.parse()).collect::<Result<Vec<std::net::IpAddr>, _>>()?;
+        let (v4, v6): (Vec<_>, Vec<_>) =
+            addrs.into_iter().map(RData::from).partition(|r| r.record_type() == RecordType::A);
         for (record_type, records) in [(RecordType::A, v4), (RecordType::AAAA, v6)] {
-            let reply = if records.is_empty() {
-                Reply::NoRecords(ttl)
-            } else {
-                Reply::Records(records, ttl)
-            };
+            let reply = if records.is_empty() { Reply::NoRecords(ttl) } else { Reply::Records(records, ttl) };
             self.set(name, record_type, reply);
         }
         Ok(())
@@ -129,12 +114,7 @@ impl DnsServer {
 
     /// How often this question was asked.
     pub fn asked(&self, name: &str, record_type: RecordType) -> usize {
-        self.zone
-            .lock()
-            .asked
-            .get(&key(name, record_type))
-            .copied()
-            .unwrap_or(0)
+        self.zone.lock().asked.get(&key(name, record_type)).copied().unwrap_or(0)
     }
 }
 
@@ -199,11 +179,7 @@ async fn answers(question: &[u8], zone: &Zone, over_tcp: bool) -> Vec<Vec<u8>> {
     answer.metadata.recursion_available = true;
     answer.add_query(query.clone());
     let add = |answer: &mut Message, records: Vec<RData>, ttl: u32| {
-        answer.add_answers(
-            records
-                .into_iter()
-                .map(|data| Record::from_rdata(query.name().clone(), ttl, data)),
-        );
+        answer.add_answers(records.into_iter().map(|data| Record::from_rdata(query.name().clone(), ttl, data)));
     };
     let mut messages = Vec::new();
     match reply {

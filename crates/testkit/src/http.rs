@@ -82,12 +82,7 @@ impl HttpServer {
         let encrypted = tls.is_some();
         let acceptor = tls.map(TlsAcceptor::from);
         let running = Running::spawn(serve(listener, acceptor, log.clone()));
-        Ok(Self {
-            addr,
-            encrypted,
-            log,
-            _running: running,
-        })
+        Ok(Self { addr, encrypted, log, _running: running })
     }
 
     /// Where it listens.
@@ -143,9 +138,7 @@ async fn serve(listener: TcpListener, acceptor: Option<TlsAcceptor>, log: Arc<Lo
 async fn converse<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: T, log: Arc<Log>) {
     let service = hyper::service::service_fn(move |request| answer(request, log.clone()));
     // A peer that leaves early is nothing to report.
-    let _ = auto::Builder::new(TokioExecutor::new())
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
 }
 
 async fn answer(request: Request<Incoming>, log: Arc<Log>) -> Result<Response<Body>, Infallible> {

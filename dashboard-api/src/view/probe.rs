@@ -70,11 +70,13 @@ pub fn probe_view(row: &ProbeRequestRow, runner: Option<String>) -> ProbeRequest
         let number = |field: &str| stored.get(field).and_then(Value::as_f64);
         let reason =
             stored.get("reason").and_then(Value::as_str).and_then(Reason::from_word).filter(|r| *r != Reason::Ok);
+        // A run that could not even be begun has a sentence instead of an outcome.
+        let error = stored.get("error").and_then(Value::as_str).unwrap_or_default();
         ProbeResultView {
             status: stored.get("status").and_then(Value::as_i64).unwrap_or_else(|| Status::Failed.code().into()),
             value: number("value").unwrap_or(0.0),
             reason: reason.map(|reason| reason.as_str().to_owned()),
-            message: reason.map_or_else(String::new, |reason| reason.sentence().to_owned()),
+            message: reason.map_or(error, Reason::sentence).to_owned(),
             outputs: stored
                 .get("outputs")
                 .filter(|v| v.is_object())
