@@ -39,6 +39,7 @@ export function MonitorTable({
   const height = phone ? 74 : 54
   useLayoutEffect(() => {
     if (body.current) setOffset(body.current.getBoundingClientRect().top + window.scrollY)
+    // oxlint-disable-next-line react/exhaustive-effect-dependencies -- the phone's layout moves the table
   }, [phone])
 
   const virtual = useWindowVirtualizer({
@@ -49,6 +50,7 @@ export function MonitorTable({
     scrollMargin: offset,
   })
   // Row heights depend on the window's width and on the kind of row behind an index.
+  // oxlint-disable-next-line react/exhaustive-effect-dependencies -- they are what the heights depend on
   useLayoutEffect(() => virtual.measure(), [virtual, height, rows])
 
   return (
