@@ -76,7 +76,7 @@ pub fn probe_view(row: &ProbeRequestRow, runner: Option<String>) -> ProbeRequest
             status: stored.get("status").and_then(Value::as_i64).unwrap_or_else(|| Status::Failed.code().into()),
             value: number("value").unwrap_or(0.0),
             reason: reason.map(|reason| reason.as_str().to_owned()),
-            message: reason.map_or(error, Reason::sentence).to_owned(),
+            message: reason.map_or(error, |reason| reason.sentence()).to_owned(),
             outputs: stored
                 .get("outputs")
                 .filter(|v| v.is_object())

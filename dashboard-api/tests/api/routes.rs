@@ -279,6 +279,12 @@ async fn drafts_are_asked_for_and_bounded() {
     assert_eq!(second.status, StatusCode::TOO_MANY_REQUESTS, "one at a time");
     assert_eq!(second.header("retry-after"), "6");
     assert!(second.detail().starts_with("too many runs were asked for"));
+    api.store.probe_request_complete(claimed[0].id, &json!({"error": "the runner is stopping"})).await.unwrap();
+    let failed = api.get(asked.header("location")).await.json();
+    assert_eq!(
+        (failed["result"]["status"].as_i64(), &failed["result"]["message"]),
+        (Some(2), &json!("the runner is stopping"))
+    );
     let elsewhere = json!({"spec": {"runnerPools": ["moon"], "tcp": {"address": "127.0.0.1:9"}}});
     let answer = api.post("/api/probes", &elsewhere).await;
     assert_eq!((answer.status, answer.detail().as_str()), (StatusCode::BAD_REQUEST, "there is no runner pool moon"));
