@@ -202,16 +202,22 @@ impl Store {
         Ok(writes.iter().map(|write| by_index[&last[&(write.namespace.as_str(), write.name.as_str())]]).collect())
     }
 
-    /// Tombstones these monitors (unknown or tombstoned ids are ignored); answers how many were living.
+    /// Tombstones these monitors (unknown or tombstoned ids are ignored), at most 500 in one transaction; answers how many
+    /// were living. Notifies `monitors_changed` after each commit.
     pub async fn monitor_tombstone_batch(
         &self,
         installation: &str,
         fence: Option<i64>,
         ids: &[MonitorId],
     ) -> Result<u64> {
-        if ids.is_empty() {
-            return Ok(0);
+        let mut gone = 0;
+        for chunk in ids.chunks(BATCH_MAX) {
+            gone += self.tombstone_chunk(installation, fence, chunk).await?;
         }
+        Ok(gone)
+    }
+
+    async fn tombstone_chunk(&self, installation: &str, fence: Option<i64>, ids: &[MonitorId]) -> Result<u64> {
         let session = self.session("monitor_tombstone_batch").await?;
         let catalog = catalog_begin(&session, fence).await?;
         let rows = session.query(TOMBSTONE, &[&installation, &ids, &catalog.rev]).await?;
