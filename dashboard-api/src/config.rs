@@ -123,6 +123,13 @@ impl ApiConfig {
                 )));
             }
         }
+        let elsewhere = url::Url::parse(&self.api_endpoint);
+        if !self.api_endpoint.starts_with('/') && !elsewhere.is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
+            return Err(ConfigError(format!(
+                "API_ENDPOINT is {:?}, which is neither a path such as /api nor an http or https URL",
+                self.api_endpoint
+            )));
+        }
         for origin in &self.cors_origins {
             let valid = url::Url::parse(origin).is_ok_and(|url| {
                 matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == *origin

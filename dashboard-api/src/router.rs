@@ -28,12 +28,21 @@ const REQUEST: Duration = Duration::from_mins(1);
 /// Largest path with query.
 const URI_BYTES: usize = 8 * 1024;
 
-/// What pages from here may do: load from here only, be framed by nobody.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-     connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// What pages from here may do: load from here only, call the API where it is configured to be, be framed by nobody.
+fn content_security_policy(api_endpoint: &str) -> HeaderValue {
+    let elsewhere = url::Url::parse(api_endpoint).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+    let policy = format!(
+        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src {}; object-src 'none'; \
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+        format!("'self' {elsewhere}").trim_end()
+    );
+    // An origin has only characters that a header may carry.
+    HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'self'"))
+}
 
 /// Everything that the two ports serve.
 pub fn router(state: AppState) -> Router {
+    let policy = content_security_policy(&state.config.api_endpoint);
     let (api, _) = openapi::api_router().split_for_parts();
     let (import, _) = openapi::import_router().split_for_parts();
     let import = import.layer(DefaultBodyLimit::max(IMPORT_BYTES));
@@ -58,7 +67,7 @@ pub fn router(state: AppState) -> Router {
                 .compress_when(SizeAbove::new(1024).and(NotForContentType::IMAGES)),
         )
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(add_security_headers))
+        .layer(middleware::from_fn_with_state(policy, add_security_headers))
         .layer(middleware::from_fn_with_state(state.clone(), metrics::count))
         .with_state(state)
 }
@@ -89,11 +98,11 @@ async fn bound_request(request: Request, next: Next) -> Response {
     }
 }
 
-async fn add_security_headers(request: Request, next: Next) -> Response {
+async fn add_security_headers(State(policy): State<HeaderValue>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "same-origin"),
@@ -139,6 +148,16 @@ mod tests {
 
     async fn broken() -> StatusCode {
         panic!("a secret of the inside")
+    }
+
+    #[test]
+    fn pages_call_the_api_where_it_is() {
+        let connect = |endpoint: &str| {
+            let policy = content_security_policy(endpoint);
+            policy.to_str().unwrap().split("; ").find(|part| part.starts_with("connect-src")).unwrap().to_owned()
+        };
+        assert_eq!(connect("/api"), "connect-src 'self'");
+        assert_eq!(connect("https://api.example:8443/api"), "connect-src 'self' https://api.example:8443");
     }
 
     #[tokio::test]

@@ -44,7 +44,9 @@ impl WebArgs {
         let Self { allowed_hosts, cors_origins, api_endpoint, auth_client_id, auth_tenant, auth_issuer } = self;
         config.allowed_hosts = allowed_hosts.into_iter().filter(|host| !host.is_empty()).collect();
         config.cors_origins = cors_origins.into_iter().filter(|origin| !origin.is_empty()).collect();
-        config.api_endpoint = api_endpoint;
+        if !api_endpoint.is_empty() {
+            config.api_endpoint = api_endpoint;
+        }
         config.auth = AuthSettings { client_id: auth_client_id, tenant: auth_tenant, issuer: auth_issuer };
     }
 }

@@ -170,5 +170,9 @@ fn settings_that_would_protect_nobody_are_refused() {
         let text = refused(ApiConfig { allowed_hosts: vec![host.into()], ..ApiConfig::standalone() });
         assert!(text.starts_with("ALLOWED_HOSTS holds"), "{text}");
     }
+    for endpoint in ["", "api", "ftp://a.example/api", "javascript:alert(1)"] {
+        let text = refused(ApiConfig { api_endpoint: endpoint.into(), ..ApiConfig::standalone() });
+        assert!(text.starts_with("API_ENDPOINT is"), "{text}");
+    }
     assert_eq!(ApiConfig::standalone().check(), Ok(()));
 }
