@@ -21,6 +21,9 @@ measure() {
 
 {
   printf '{"name":"executable","figures":{"bytes":%s}}\n' "$(stat -c %s target/release/nanomon)"
+  measure "empty folder to first result" first
+  measure "floor, 100/s" floor --rate 100
+  measure "floor, 1,000/s" floor --rate 1000
   measure "1,000 @ 10 s" cost --monitors 1000 --interval 10 --seconds $((seconds * 2))
   measure "10,000 @ 10 s" cost --monitors 10000 --interval 10 --seconds "$seconds"
   measure "10,000 @ 10 s, scraped and edited" cost --monitors 10000 --interval 10 --seconds "$seconds" --disturb
@@ -30,5 +33,4 @@ measure() {
   measure "5.0 ms target, 100/s" cost --monitors 1000 --interval 10 --seconds "$seconds" --delay-ms 5
   measure "5.0 ms target, 1,000/s" cost --monitors 10000 --interval 10 --seconds "$seconds" --delay-ms 5
   measure "memory, diverse" cost --monitors 10000 --interval 10 --seconds "$seconds" --diverse --apart
-  measure "memory, silent" cost --monitors 10000 --interval 10 --seconds "$seconds" --silent --apart
 } | tee "$out"

@@ -1,6 +1,6 @@
 //! The measurement itself: start, settle, measure over a window, compare the target's log with the stored rows.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -52,9 +52,10 @@ pub struct CostArgs {
 }
 
 /// A running system under test; stopped when dropped.
-struct System {
+pub struct System {
     children: Vec<Child>,
     data: tempfile::TempDir,
+    metrics: u16,
 }
 
 impl Drop for System {
@@ -67,8 +68,9 @@ impl Drop for System {
 }
 
 impl System {
-    fn socket_dir(&self) -> PathBuf {
-        self.data.path().join("nm/run")
+    /// How to connect to its database.
+    pub fn dsn(&self) -> String {
+        format!("host={} user=nanomon dbname=nanomon sslmode=disable", self.data.path().join("nm/run").display())
     }
 
     fn pids(&self) -> Vec<u32> {
@@ -80,37 +82,40 @@ fn free_port() -> Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-fn start(args: &CostArgs, metrics_port: u16) -> Result<(System, f64)> {
+/// Starts standalone in an empty data folder; answers it and the seconds until its API answers.
+pub fn start_standalone(nanomon: &Path, monitors: Option<&Path>) -> Result<(System, f64)> {
     use std::os::unix::fs::PermissionsExt as _;
     let data = tempfile::Builder::new().prefix("nmb").tempdir()?;
+    // PostgreSQL runs under another user when this runs as root.
     std::fs::set_permissions(data.path(), std::fs::Permissions::from_mode(0o755))?;
     let started = Instant::now();
-    let (api, web) = (free_port()?, free_port()?);
-    let data_dir = data.path().join("nm");
-    let standalone = |prometheus: &str, port: u16| {
-        let mut command = Command::new(&args.nanomon);
-        command.args(["standalone", "--data-dir"]).arg(&data_dir);
-        command.args(["--port", &api.to_string(), "--frontend-port", &web.to_string()]);
-        command.args(["--prometheus", prometheus, "--prometheus-port", &port.to_string()]);
-        command
-    };
-    let quiet = |command: &mut Command| -> Result<Child> {
-        let command = command.env("LOG_LEVEL", "warn").stdout(Stdio::null());
-        command.spawn().with_context(|| format!("starting {}", args.nanomon.display()))
-    };
-    let mut children = vec![quiet(&mut standalone("true", metrics_port))?];
-    wait_for_ok(api, "/api/health", started)?;
-    if args.apart {
-        let mut runner = Command::new(&args.nanomon);
-        runner.args(["runner", "--pool", "apart", "--admin-listen", "127.0.0.1", "--database-url"]);
-        runner.arg(format!("host={} user=nanomon dbname=nanomon sslmode=disable", data_dir.join("run").display()));
-        let port = free_port()?;
-        runner.args(["--prometheus-port", &port.to_string()]);
-        children.push(quiet(&mut runner)?);
-        wait_for_ok(port, "/readyz", started)?;
+    let [api, web, metrics] = [free_port()?, free_port()?, free_port()?];
+    let mut command = Command::new(nanomon);
+    command.args(["standalone", "--prometheus", "true", "--data-dir"]).arg(data.path().join("nm"));
+    for (flag, port) in [("--port", api), ("--frontend-port", web), ("--prometheus-port", metrics)] {
+        command.args([flag, &port.to_string()]);
     }
-    let system = System { children, data };
+    if let Some(monitors) = monitors {
+        command.arg("--monitors").arg(monitors);
+    }
+    let system = System { children: vec![quiet(&mut command)?], data, metrics };
+    wait_for_ok(api, "/api/health", started)?;
     Ok((system, started.elapsed().as_secs_f64()))
+}
+
+/// Adds a runner of the pool `apart` in a process of its own.
+fn start_runner(nanomon: &Path, system: &mut System) -> Result<()> {
+    let port = free_port()?;
+    let mut command = Command::new(nanomon);
+    command.args(["runner", "--pool", "apart", "--admin-listen", "127.0.0.1", "--database-url", &system.dsn()]);
+    system.children.push(quiet(command.args(["--prometheus-port", &port.to_string()]))?);
+    wait_for_ok(port, "/readyz", Instant::now())
+}
+
+fn quiet(command: &mut Command) -> Result<Child> {
+    let program = command.get_program().to_owned();
+    let command = command.env("LOG_LEVEL", "warn").stdout(Stdio::null());
+    command.spawn().with_context(|| format!("starting {}", program.display()))
 }
 
 /// Ports are bound before anything else is up: only an answer says that the part works.
@@ -178,9 +183,12 @@ pub fn cost(args: &CostArgs) -> Result<()> {
         Behaviour { delay: Duration::from_secs_f64(args.delay_ms / 1_000.0), silent: args.silent, tls: false };
     let target = Target::start(8, behaviour)?;
     let tls_target = Target::start(2, Behaviour { tls: true, ..behaviour })?;
-    let metrics_port = free_port()?;
-    let (system, up_after) = start(args, metrics_port)?;
-    let database = format!("host={} user=nanomon dbname=nanomon", system.socket_dir().display());
+    let (mut system, up_after) = start_standalone(&args.nanomon, None)?;
+    if args.apart {
+        start_runner(&args.nanomon, &mut system)?;
+    }
+    let metrics_port = system.metrics;
+    let database = system.dsn();
     let store = Store::new(&Settings::parse(&database, None)?.with_pool(2, "nanomon-bench"))?;
     let writes = definitions(args, &target.ports, &tls_target.ports);
     let (take, collect) = (&target, &tls_target);
@@ -259,7 +267,7 @@ pub fn cost(args: &CostArgs) -> Result<()> {
 }
 
 /// Stored rows, counted by PostgreSQL itself: the product has no statement that counts them.
-async fn count_rows(dsn: &str) -> Result<i64> {
+pub async fn count_rows(dsn: &str) -> Result<i64> {
     let (client, connection) = tokio_postgres::connect(dsn, tokio_postgres::NoTls).await?;
     let connection = tokio::spawn(connection);
     let count = client.query_one("select count(*) from results", &[]).await?.get(0);
