@@ -17,7 +17,7 @@ use crate::writer::NewMonitor;
 /// Faults that one answer names; the rest would only repeat them.
 const FAULTS: usize = 100;
 
-/// Makes all of these monitors, or none if one of them is faulty. Takes what `GET /api/monitors` gives.
+/// Makes all of these monitors (at most 500), or none if one of them is faulty. Takes what `GET /api/monitors` gives.
 #[utoipa::path(
     post, path = "/api/monitors/import", tag = "monitors", params(NamespaceParams), request_body = Vec<MonitorInputDoc>,
     responses((status = 204), (status = "4XX", body = Problem, content_type = "application/problem+json"))

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::Timestamp;
 use nanomon_core::slot::stable_uid;
 use nanomon_crds::object_name_for;
-use nanomon_sql::monitors::{MonitorFilter, MonitorRow, MonitorWrite, Source};
+use nanomon_sql::monitors::{BATCH_MAX, MonitorFilter, MonitorRow, MonitorWrite, Source};
 use nanomon_sql::{MonitorId, Store};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -16,10 +16,8 @@ use crate::definition::MonitorInput;
 use crate::error::{ApiError, ApiResult, FieldProblem};
 use crate::view::monitor::labels_of;
 
-/// Most monitors of one import.
-const IMPORT_MONITORS: usize = 10_000;
-/// Most monitors of one transaction.
-const BATCH: usize = 500;
+/// Most monitors of one import: what the store writes in one transaction, so that all of it is kept or none.
+const IMPORT_MONITORS: usize = BATCH_MAX;
 
 /// Writes definitions of the source `api`; those of the manifest folder are left to their files.
 pub struct DatabaseWriter {
@@ -83,7 +81,7 @@ impl DatabaseWriter {
         Ok(())
     }
 
-    /// Makes all or none: up to 500 in one transaction, more in several, which are undone if a later one fails.
+    /// Makes all or none, in one transaction: also if the process is killed in the middle.
     pub async fn import(&self, new: Vec<NewMonitor>) -> ApiResult<()> {
         if new.len() > IMPORT_MONITORS {
             let detail = format!("an import must not hold more than {IMPORT_MONITORS} monitors; send several");
@@ -114,29 +112,8 @@ impl DatabaseWriter {
         }
         writes.sort_by_key(|(at, _)| *at);
         let writes: Vec<MonitorWrite> = writes.into_iter().map(|(_, write)| write).collect();
-        let mut written: Vec<MonitorId> = Vec::with_capacity(writes.len());
-        for batch in writes.chunks(BATCH) {
-            match self.store.monitor_write_batch(&self.installation, None, batch).await {
-                Ok(batch) => written.extend(batch.iter().map(|written| written.id)),
-                Err(error) => return Err(self.undo(&written, error.into()).await),
-            }
-        }
+        self.store.monitor_write_batch(&self.installation, None, &writes).await?;
         Ok(())
-    }
-
-    /// Takes away what a failed import made. Nobody's monitor is among it, since taken names were refused before.
-    async fn undo(&self, written: &[MonitorId], error: ApiError) -> ApiError {
-        if written.is_empty() {
-            return error;
-        }
-        match self.store.monitor_tombstone_batch(&self.installation, None, written).await {
-            Ok(_) => error,
-            Err(undo) => {
-                tracing::error!(error = %undo, monitors = written.len(), "a failed import could not be undone");
-                let detail = format!("{}; the first {} monitors stay behind", error.detail(), written.len());
-                ApiError::new(error.status(), detail)
-            }
-        }
     }
 
     async fn write_one(&self, write: MonitorWrite) -> ApiResult<MonitorId> {

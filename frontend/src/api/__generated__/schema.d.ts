@@ -52,7 +52,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Makes all of these monitors, or none if one of them is faulty. Takes what `GET /api/monitors` gives. */
+        /** Makes all of these monitors (at most 500), or none if one of them is faulty. Takes what `GET /api/monitors` gives. */
         post: operations["import_monitors"];
         delete?: never;
         options?: never;
