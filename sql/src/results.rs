@@ -9,8 +9,8 @@ use nanomon_core::Verdict;
 use nanomon_core::reason::Reason;
 use nanomon_core::rollup::{Bucket, Level};
 use nanomon_core::status::{FoldInput, Phases, Transition};
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
 
 use crate::error::{Result, StoreError};
 use crate::health;
@@ -125,8 +125,20 @@ impl Store {
 async fn write_once(session: &Session, batch: &[NewResult]) -> Result<(BatchReport, bool)> {
     let columns = ResultColumns::new(batch);
     let client = session.client();
-    let [lock, insert, clock] =
-        session.prepare_all([statements::LOCK.as_str(), statements::INSERT, statements::CLOCK]).await?;
+    // All of them at once: on a new connection one round trip, however late the answers are.
+    let [five_minutes, hour, day] = Level::ALL.map(rollup_upsert);
+    let [lock, insert, clock, update, five_minutes, hour, day] = session
+        .prepare_all([
+            statements::LOCK.as_str(),
+            statements::INSERT,
+            statements::CLOCK,
+            statements::UPDATE.as_str(),
+            five_minutes,
+            hour,
+            day,
+        ])
+        .await?;
+    let folding = Folding { update, upserts: [five_minutes, hour, day] };
     session.mark_transaction(true);
     let (series, values) = (columns.series_distinct(), columns.params());
     let lock_params: [&(dyn ToSql + Sync); 1] = [&series];
@@ -155,7 +167,7 @@ async fn write_once(session: &Session, batch: &[NewResult]) -> Result<(BatchRepo
     fold_rows(&mut folded, &rows);
     report.transitions = folded.changes.iter().map(|c| (c.monitor_id, c.series_id, c.transition)).collect();
     let monitors = folded.monitors_to_evaluate();
-    write_folded(session, &folded, &monitors).await?;
+    write_folded(session, &folding, &folded, &monitors).await?;
     if !monitors.is_empty() {
         health::decide_and_write(session, &monitors, &folded.changes, clock.get(0)).await?;
         session.commit().await?;
@@ -163,25 +175,30 @@ async fn write_once(session: &Session, batch: &[NewResult]) -> Result<(BatchRepo
     Ok((report, folded.is_news))
 }
 
+/// The statements of the second round trip.
+struct Folding {
+    update: Statement,
+    /// In the order of [`Level::ALL`].
+    upserts: [Statement; 3],
+}
+
 /// The second round trip. Commits unless the health of monitors must be looked at.
-async fn write_folded(session: &Session, folded: &Folded, monitors: &[MonitorId]) -> Result<()> {
+async fn write_folded(session: &Session, folding: &Folding, folded: &Folded, monitors: &[MonitorId]) -> Result<()> {
     let client = session.client();
     let states = StateColumns::new(folded.touched());
-    let levels: Vec<(Level, BucketColumns)> = Level::ALL
+    let levels: Vec<(&Statement, BucketColumns)> = Level::ALL
         .into_iter()
-        .map(|level| (level, BucketColumns::new(folded.additions(level))))
+        .zip(&folding.upserts)
+        .map(|(level, upsert)| (upsert, BucketColumns::new(folded.additions(level))))
         .filter(|(_, columns)| !columns.is_empty())
         .collect();
-    let update = session.prepare(&statements::UPDATE).await?;
-    let mut upserts = Vec::with_capacity(levels.len());
-    for (level, columns) in &levels {
-        upserts.push((session.prepare(rollup_upsert(*level)).await?, columns.params()));
-    }
+    let upserts: Vec<_> = levels.iter().map(|(upsert, columns)| (*upsert, columns.params())).collect();
     let state_params = states.params();
     session
         .run(async {
-            let update = async { if states.is_empty() { Ok(0) } else { client.execute(&update, &state_params).await } };
-            let upserts = try_join_all(upserts.iter().map(|(upsert, params)| client.execute(upsert, params)));
+            let update =
+                async { if states.is_empty() { Ok(0) } else { client.execute(&folding.update, &state_params).await } };
+            let upserts = try_join_all(upserts.iter().map(|(upsert, params)| client.execute(*upsert, params)));
             let commit = async { if monitors.is_empty() { client.batch_execute("commit").await } else { Ok(()) } };
             try_join!(update, upserts, commit)
         })

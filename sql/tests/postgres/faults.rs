@@ -88,6 +88,22 @@ async fn slow_answers_are_waited_for() {
     assert!(took >= Duration::from_secs(4) && took < Duration::from_secs(6), "{took:?}");
 }
 
+/// Nothing is prepared yet, and buckets of all levels close: still one try, for else the next would begin unprepared too.
+#[tokio::test]
+async fn slow_answers_on_a_new_connection_are_waited_for() {
+    let away = away().await;
+    let series = series_of(&away.direct, put_id(&away.direct, "a", 10).await).await;
+    let now = away.now().await;
+    away.direct.result_write_batch(&[ok(series, now - 90_000)]).await.unwrap();
+    away.proxy.set(Fault::Delay(Duration::from_secs(2)));
+    let report = away.store.result_write_batch(&[ok(series, now)]).await.unwrap();
+    assert_eq!(report.stored, [0]);
+    for table in ["rollup_5m", "rollup_hour", "rollup_day"] {
+        let rows: i64 = away.sql.query_one(&format!("select count(*) from {table}"), &[]).await.unwrap().get(0);
+        assert!(rows > 0, "{table}");
+    }
+}
+
 #[tokio::test]
 async fn a_black_hole_ends_by_the_deadline_and_its_locks_by_the_server() {
     let away = away().await;
