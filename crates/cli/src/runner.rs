@@ -19,8 +19,9 @@ use crate::args::DatabaseArgs;
 use crate::cluster::{AdminArgs, host_name};
 use crate::own_addresses::own_addresses;
 
-/// Connections of a runner: writer, everything else, listener.
-const CONNECTIONS: usize = 3;
+/// Connections of a runner: writer, everything else, listener, and the maintenance of the dealer that it hosts, which may
+/// hold one for minutes; opened only when they are used.
+const CONNECTIONS: usize = 4;
 /// A runner takes the dealer's part when nobody has held the lease for this long.
 const TAKEOVER_AFTER: Duration = Duration::from_secs(10);
 
