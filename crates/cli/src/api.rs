@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::Result;
 use nanomon_dashboard_api::{ApiConfig, AuthSettings, ClusterConfig, Mode};
-use nanomon_service::Readiness;
 use nanomon_service::admin::Admin;
 use nanomon_service::shutdown::{self, Parts};
 use nanomon_sql::{Store, notify};
@@ -80,25 +79,27 @@ pub async fn run(args: Args) -> Result<()> {
     let signal = shutdown::on_signal()?;
     let store = Store::new(&settings)?;
     let client = cluster::client().await?;
-    let listening = CancellationToken::new();
-    let mut config = ApiConfig {
-        installation: args.release.installation(client.clone()).await?,
-        mode: Mode::Cluster(ClusterConfig {
-            client,
-            default_namespace: args.release.release_namespace.clone(),
-            allow_anonymous_writes: args.allow_anonymous_writes,
-        }),
-        wakeups: Some(notify::listen(&settings, listening.clone())),
-        ..ApiConfig::standalone()
-    };
+    let mut config = ApiConfig::standalone();
     args.web.apply(&mut config);
     config.check()?;
 
-    let readiness = Readiness::default();
+    let readiness = cluster::nothing_asked_yet();
     let mut parts = Parts::default();
     let stop = CancellationToken::new();
     let admin = Admin { readiness: readiness.clone(), sources: vec![config.metrics.source()] };
     parts.start("admin", stop.clone(), admin.serve(admin_listener, stop));
+    let Some(installation) = args.release.wait_for_installation(&client, &readiness, &signal).await else {
+        parts.stop(Duration::from_secs(15)).await;
+        return Ok(());
+    };
+    config.installation = installation;
+    config.mode = Mode::Cluster(ClusterConfig {
+        client,
+        default_namespace: args.release.release_namespace,
+        allow_anonymous_writes: args.allow_anonymous_writes,
+    });
+    let listening = CancellationToken::new();
+    config.wakeups = Some(notify::listen(&settings, listening.clone()));
     let stop = CancellationToken::new();
     let api = nanomon_dashboard_api::serve(config, store.clone(), vec![listener], stop.clone());
     parts.start("api", stop, api);

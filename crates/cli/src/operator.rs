@@ -47,7 +47,8 @@ pub async fn run(args: Args) -> Result<()> {
     let listener = args.admin.bind().await?;
     let signal = shutdown::on_signal()?;
     let store = Store::new(&settings)?;
-    let (readiness, metrics) = (Readiness::default(), Metrics::default());
+    let client = cluster::client().await?;
+    let (readiness, metrics) = (cluster::nothing_asked_yet(), Metrics::default());
     let mut registry = Registry::default();
     metrics.register(&mut registry);
     let name = args.name.unwrap_or_else(|| format!("{}-{}", cluster::host_name(), std::process::id()));
@@ -61,12 +62,6 @@ pub async fn run(args: Args) -> Result<()> {
     if !migrate(&store, &readiness, &signal).await? {
         return Ok(());
     }
-    let client = cluster::client().await?;
-    let installation = args.release.installation(client.clone()).await?;
-    tracing::info!(installation, "operator of this installation");
-
-    let listening = token();
-    let wakeups = notify::listen(&settings, listening.clone());
     let dealing = token();
     let dealer = DealerConfig { holder: name.clone(), takeover_after: Duration::ZERO, retention: Retention::default() };
     let deal = nanomon_dealer::run(store.clone(), dealer, dealing.clone());
@@ -74,6 +69,15 @@ pub async fn run(args: Args) -> Result<()> {
         deal.await;
         Ok::<(), std::convert::Infallible>(())
     });
+    // Shards are dealt also while Kubernetes is away: what is in the database already is probed.
+    let Some(installation) = args.release.wait_for_installation(&client, &readiness, &signal).await else {
+        parts.stop(Duration::from_secs(15)).await;
+        return Ok(());
+    };
+    tracing::info!(installation, "operator of this installation");
+
+    let listening = token();
+    let wakeups = notify::listen(&settings, listening.clone());
     let running = token();
     let config = OperatorConfig {
         watch_namespaces: args.watch_namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
