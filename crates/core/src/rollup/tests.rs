@@ -119,6 +119,30 @@ fn schedule_row(from_slot: i32, interval_ms: u32, phase_ms: u32, active: bool) -
     ScheduleRow { from_slot, interval_ms, phase_ms, thresholds: Thresholds::default(), active }
 }
 
+/// Time is UTC throughout: a caller who means a day of a place that sets its clocks gives that day's exact seconds.
+#[test]
+fn days_on_which_clocks_are_set_are_counted_by_their_seconds() {
+    let rows = [schedule_row(1_700_000_000, 60_000, 7_000, true)];
+    // Europe/Berlin from midnight to midnight, 2026-03-29 and 2026-10-25; next to each the day of UTC.
+    for (from, to, hours) in [
+        (1_774_738_800, 1_774_821_600, 23),
+        (1_774_742_400, 1_774_828_800, 24),
+        (1_792_879_200, 1_792_969_200, 25),
+        (1_792_886_400, 1_792_972_800, 24),
+    ] {
+        let day_ms = hours * 3_600_000;
+        assert_eq!(scheduled_ms(&rows, from, to), day_ms, "a slot each minute from {from} on");
+        // Up to the last hour: no hour is lost or counted twice where the clock jumps.
+        let up_ms = scheduled_ms(&rows, from, to - 3600);
+        assert_eq!(up_ms, day_ms - 3_600_000);
+        let uptime = Uptime { up_ms, down_ms: day_ms - up_ms, maint_ms: 0, scheduled_ms: day_ms };
+        assert_eq!(uptime.coverage(), Some(1.0));
+        assert_eq!(uptime.ratio(), Some((hours - 1) as f64 / hours as f64));
+        // Five-minute buckets start at whole multiples of UTC seconds: both ends of the day are such.
+        assert_eq!((from % 300, to % 300), (0, 0));
+    }
+}
+
 #[test]
 fn the_schedule_valid_at_a_slot_decides() {
     let rows = [
