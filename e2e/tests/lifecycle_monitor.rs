@@ -14,8 +14,7 @@ async fn apply_edit_delete_and_apply_again() {
     let stage = Stage::new().await.unwrap();
     let _operator = stage.operator.start().unwrap();
     stage.apply("home", json!({"interval": "10s", "http": {"url": "http://127.0.0.1/?token=secret"}})).await.unwrap();
-    let output = stage.kubectl(&["wait", "--for=condition=Ready", "--timeout=30s", "nmon/home"]).await.unwrap();
-    assert!(output.contains("condition met"), "{output}");
+    stage.says("home", types::READY, "True", "Running").await.unwrap();
 
     let row = stage.row("home").await.unwrap().unwrap();
     let object = stage.monitors.get("home").await.unwrap();
@@ -27,8 +26,6 @@ async fn apply_edit_delete_and_apply_again() {
     assert_eq!((status.observed_generation, status.running_generation), (Some(1), Some(1)));
     assert_eq!((status.id, status.probe_type.as_deref()), (Some(i64::from(row.id)), Some("http")));
     assert_eq!(status.target.as_deref(), Some("http://127.0.0.1/?token=…"));
-    let table = stage.kubectl(&["get", "nmon"]).await.unwrap();
-    assert!(table.starts_with("NAME   STATE"), "{table}");
 
     // An edit of what is probed is a new activation; one of a label is not.
     stage.apply("home", json!({"interval": "20s", "http": {"url": "http://127.0.0.1/"}})).await.unwrap();
@@ -51,6 +48,39 @@ async fn apply_edit_delete_and_apply_again() {
     let revived = stage.row_when("home", "revived", |_| true).await.unwrap();
     assert_eq!(revived.id, row.id);
     assert_ne!(revived.uid, row.uid);
+}
+
+#[tokio::test]
+async fn kubectl_applies_waits_and_shows_the_columns() {
+    if std::process::Command::new("kubectl").args(["version", "--client"]).output().is_err() {
+        println!("SKIPPED: kubectl is not installed");
+        return;
+    }
+    let stage = Stage::new().await.unwrap();
+    let _operator = stage.operator.start().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = folder.path().join("home.yaml");
+    let text = "apiVersion: nanomon.io/v1alpha1\nkind: Monitor\nmetadata:\n  name: home\nspec:\n  interval: 10s\n  \
+                http:\n    url: http://127.0.0.1/\n";
+    std::fs::write(&manifest, text).unwrap();
+    let manifest = manifest.to_str().unwrap();
+    let applied = stage.kubectl(&["apply", "-f", manifest]).await.unwrap();
+    assert_eq!(applied.trim(), "monitor.nanomon.io/home created");
+    let waited = stage.kubectl(&["wait", "--for=condition=Ready", "--timeout=30s", "nmon/home"]).await.unwrap();
+    assert_eq!(waited.trim(), "monitor.nanomon.io/home condition met");
+    // What the operator wrote into the status is no drift: the same file changes nothing.
+    let again = stage.kubectl(&["apply", "-f", manifest]).await.unwrap();
+    assert_eq!(again.trim(), "monitor.nanomon.io/home unchanged");
+
+    let table = stage.kubectl(&["get", "monitors"]).await.unwrap();
+    let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    assert_eq!(lines.next().unwrap(), ["NAME", "STATE", "READY", "TYPE", "TARGET", "VALUE", "AGE"], "{table}");
+    // No runner has measured yet: the value is empty.
+    let home = lines.next().unwrap();
+    assert_eq!(home[..5], ["home", "Unknown", "True", "http", "http://127.0.0.1/"], "{table}");
+    assert_eq!((home.len(), lines.next()), (6, None), "{table}");
+    let short = stage.kubectl(&["get", "nmon", "-o", "name"]).await.unwrap();
+    assert_eq!(short.trim(), "monitor.nanomon.io/home");
 }
 
 #[tokio::test]
