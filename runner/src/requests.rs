@@ -52,6 +52,11 @@ impl Requests {
         Self { store, pool_id, runner_id, identity, compiler, commands, slots: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
+    /// Who this runner is.
+    pub fn identity(&self) -> &str {
+        &self.identity.identity
+    }
+
     /// Joins again under the same identity.
     pub async fn register(&self) -> Result<RunnerId, StoreError> {
         let Identity { identity, name, version } = &self.identity;

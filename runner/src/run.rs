@@ -28,7 +28,7 @@ use crate::recorder::Recorder;
 use crate::requests::{Identity, Requests};
 use crate::scheduler::{Command, Scheduler};
 use crate::stall::Stalls;
-use crate::steward::{Steward, StewardParts};
+use crate::steward::{Displaced, Steward, StewardParts};
 use crate::worker::RunContext;
 
 /// Time that runs get to end when the runner leaves.
@@ -50,6 +50,12 @@ pub enum RunError {
     /// The schema is not one that this version can work with, or PostgreSQL refuses us for good.
     #[error("joining the pool")]
     Join(#[source] StoreError),
+    /// Its id was given to another one.
+    #[error(transparent)]
+    Displaced(#[from] Displaced),
+    /// A part ended by a fault: what it does is done by nobody.
+    #[error("the {0} has ended by a fault")]
+    Ended(&'static str),
 }
 
 /// Runs until `stop`, then leaves in order. `metrics` is filled meanwhile.
@@ -80,18 +86,18 @@ pub async fn run(
         stalls: Stalls::new(Instant::now()),
         bounds,
     });
-    let probing = ProbeThread::start(context, received)?;
+    let mut probing = ProbeThread::start(context, received)?;
 
     let recorder_stop = CancellationToken::new();
     let give_up = CancellationToken::new();
     let recorder =
         Recorder::new(store.clone(), buffer.clone(), stats.clone(), metrics.histograms.clone(), reconnected.clone());
     // Whoever drops this future ends all of it at once, as a kill would.
-    let recorder = AbortOnDropHandle::new(tokio::spawn(recorder.run(recorder_stop.clone(), give_up.clone())));
+    let mut recorder = AbortOnDropHandle::new(tokio::spawn(recorder.run(recorder_stop.clone(), give_up.clone())));
 
     // The dealer goes last: it may be the one that deals our own shards to others.
     let dealer_stop = CancellationToken::new();
-    let dealer = dealer.map(|dealer| {
+    let mut dealer = dealer.map(|dealer| {
         AbortOnDropHandle::new(tokio::spawn(nanomon_dealer::run(store.clone(), dealer, dealer_stop.clone())))
     });
 
@@ -118,7 +124,18 @@ pub async fn run(
         commands: commands.clone(),
         reconnected,
     });
-    steward.run(wakeups.map(|sender| sender.subscribe()), stop, drain).await;
+    let stewarding = steward.run(wakeups.map(|sender| sender.subscribe()), stop, drain);
+    // To probe on without storing, or to store without probing, would look healthy; the process begins anew instead.
+    let fault = tokio::select! {
+        ended = stewarding => {
+            ended?;
+            None
+        }
+        // What waits is lost with it.
+        _ = &mut recorder => return Err(RunError::Ended("recorder")),
+        () = probing.ended() => Some(RunError::Ended("probe thread")),
+        () = ended(&mut dealer) => Some(RunError::Ended("dealer")),
+    };
 
     // The receiver lives as long as the thread.
     let _ = commands.send(Command::Finish(Instant::now() + FINISH));
@@ -148,7 +165,7 @@ pub async fn run(
         tracing::error!(%error, "the dealer ended early");
     }
     tracing::info!(runner = runner_id, "left");
-    Ok(())
+    fault.map_or(Ok(()), Err)
 }
 
 /// Joins the pool, as soon as PostgreSQL lets it; `None` if stopped before.
@@ -191,9 +208,19 @@ async fn try_join(
     Ok((runner_id, pool_id))
 }
 
+/// Waits until a part that may be missing has ended, however; then it is missing.
+async fn ended(part: &mut Option<AbortOnDropHandle<()>>) {
+    match part {
+        Some(task) => drop(task.await),
+        None => std::future::pending().await,
+    }
+    *part = None;
+}
+
 /// The thread with the probes' own runtime.
 struct ProbeThread {
-    ended: tokio::sync::oneshot::Receiver<()>,
+    /// `None`: it is known to have ended.
+    ended: Option<tokio::sync::oneshot::Receiver<()>>,
 }
 
 impl ProbeThread {
@@ -216,11 +243,35 @@ impl ProbeThread {
                 let _ = end.send(());
             })
             .map_err(RunError::Thread)?;
-        Ok(Self { ended })
+        Ok(Self { ended: Some(ended) })
     }
 
     /// Waits until it has ended, in order or not.
-    async fn ended(self) {
-        let _ = self.ended.await;
+    async fn ended(&mut self) {
+        if let Some(ended) = &mut self.ended {
+            let _ = ended.await;
+        }
+        self.ended = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_a_part_is_seen_once_and_may_be_asked_for_again() {
+        let (end, receiver) = tokio::sync::oneshot::channel::<()>();
+        let mut probing = ProbeThread { ended: Some(receiver) };
+        // As a thread that panics does it.
+        drop(end);
+        probing.ended().await;
+        probing.ended().await;
+
+        let mut part = Some(AbortOnDropHandle::new(tokio::spawn(async { panic!("a fault") })));
+        ended(&mut part).await;
+        assert!(part.is_none());
+        let again = tokio::time::timeout(Duration::from_millis(50), ended(&mut part)).await;
+        assert!(again.is_err(), "what is missing never ends");
     }
 }

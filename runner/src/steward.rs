@@ -94,6 +94,16 @@ pub struct Steward {
     heard_ms: i64,
     was_away: bool,
     draining: bool,
+    /// Joining again gave this runner another id.
+    became: Option<RunnerId>,
+}
+
+/// This runner's id was given to another one while it was away; only a process that begins anew can go on.
+#[derive(Debug, thiserror::Error)]
+#[error("runner {was} was away for so long that its id is another's; it is runner {is} now and must begin anew")]
+pub struct Displaced {
+    was: RunnerId,
+    is: RunnerId,
 }
 
 impl Steward {
@@ -112,19 +122,23 @@ impl Steward {
             heard_ms: 0,
             was_away: false,
             draining: false,
+            became: None,
         }
     }
 
     /// Works until `stop`, then hands over while probing on; returns when others have the shards, when there is nobody to
-    /// have them, or after `drain`.
+    /// have them, or after `drain`. Fails if its id is another runner's by now.
     pub async fn run(
         mut self,
         mut wakeups: Option<broadcast::Receiver<Wakeup>>,
         stop: CancellationToken,
         drain: Duration,
-    ) {
+    ) -> Result<(), Displaced> {
         while !stop.is_cancelled() {
             self.round().await;
+            if let Some(is) = self.became {
+                return Err(Displaced { was: self.parts.runner_id, is });
+            }
             let pause = self.wait(&mut wakeups);
             tokio::select! {
                 () = pause => {}
@@ -134,6 +148,7 @@ impl Steward {
         if !drain.is_zero() {
             self.drain(Instant::now() + drain).await;
         }
+        Ok(())
     }
 
     /// Waits for the next heartbeat or an earlier reason for one.
@@ -204,6 +219,7 @@ impl Steward {
         let offset_ms = self.parts.clock.offset_to_system_ms();
         let beat = Heartbeat {
             runner_id: self.parts.runner_id,
+            identity: self.parts.requests.identity().to_owned(),
             backlog_from: self.backlog_from(),
             rate: ((started - self.started) as f64 / elapsed) as f32,
             lag_ms: i32::try_from(stats.probe.lag_ms.take()).unwrap_or(i32::MAX),
@@ -247,8 +263,13 @@ impl Steward {
         if !known {
             // Declared dead and removed, perhaps while this process was stopped: its shards are others' by now.
             tracing::warn!("this runner's row is gone; it joins again");
-            self.parts.requests.register().await?;
+            let id = self.parts.requests.register().await?;
             self.epoch = None;
+            if id != self.parts.runner_id {
+                // So long ago that its id is another's by now: nothing that this process knows holds any more.
+                self.became = Some(id);
+                return Ok(());
+            }
         }
         if self.epoch != Some(map_epoch) {
             self.read_map().await?;
@@ -359,7 +380,7 @@ impl Steward {
             if !self.was_away {
                 heard = Instant::now();
             }
-            if self.is_rid() || heard.elapsed() > DRAIN_BLIND {
+            if self.became.is_some() || self.is_rid() || heard.elapsed() > DRAIN_BLIND {
                 return;
             }
             if !self.was_away && !self.has_heir().await {

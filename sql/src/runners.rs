@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio_postgres::types::ToSql;
 
 use crate::error::Result;
 use crate::{PoolId, Revision, RunnerId, Slot, Store};
@@ -12,6 +13,8 @@ use crate::{PoolId, Revision, RunnerId, Slot, Store};
 pub struct Heartbeat {
     /// The runner.
     pub runner_id: RunnerId,
+    /// As it registered: an id may have been given to another runner since.
+    pub identity: String,
     /// Oldest slot not stored yet, if there is a backlog.
     pub backlog_from: Option<Slot>,
     /// Runs per second over the last interval.
@@ -35,7 +38,7 @@ pub struct HeartbeatAnswer {
     pub catalog_rev: Revision,
     /// Probe requests that wait in this runner's pool.
     pub requests_waiting: bool,
-    /// False: the row is gone (declared dead and removed); register again.
+    /// False: the row is gone (declared dead and removed) or another runner's by now; register again.
     pub known: bool,
 }
 
@@ -87,7 +90,7 @@ const INSERT: &str = "insert into runners (id, identity, name, pool_id, version)
 const HEARTBEAT: &str = "with beat as ( \
       update runners set last_seen = clock_timestamp(), backlog_from = $2, rate = $3, lag_ms = $4, offset_ms = $5, \
         draining = $6 \
-      where id = $1 and left_at is null and set_config('synchronous_commit', 'off', true) is not null \
+      where id = $1 and identity = $7 and left_at is null and set_config('synchronous_commit', 'off', true) is not null \
       returning pool_id) \
     select (extract(epoch from clock_timestamp()) * 1000000)::int8, h.map_epoch, h.catalog_rev, \
       exists (select from probe_requests q where q.state = 0 and q.pool_id = (select pool_id from beat) \
@@ -120,9 +123,10 @@ impl Store {
 
     /// One statement (`synchronous_commit` off).
     pub async fn runner_heartbeat(&self, beat: &Heartbeat) -> Result<HeartbeatAnswer> {
-        let Heartbeat { runner_id, backlog_from, rate, lag_ms, offset_ms, draining } = beat;
+        let Heartbeat { runner_id, identity, backlog_from, rate, lag_ms, offset_ms, draining } = beat;
         let session = self.session("runner_heartbeat").await?;
-        let row = session.query_one(HEARTBEAT, &[runner_id, backlog_from, rate, lag_ms, offset_ms, draining]).await?;
+        let params: [&(dyn ToSql + Sync); 7] = [runner_id, backlog_from, rate, lag_ms, offset_ms, draining, identity];
+        let row = session.query_one(HEARTBEAT, &params).await?;
         Ok(HeartbeatAnswer {
             now_us: row.get(0),
             map_epoch: row.get(1),

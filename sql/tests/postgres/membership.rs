@@ -14,8 +14,9 @@ use crate::support::{connect, fixture, put_id, store};
 
 const TTL: Duration = Duration::from_secs(30);
 
-fn beat(runner_id: i16) -> Heartbeat {
-    Heartbeat { runner_id, backlog_from: None, rate: 1.5, lag_ms: 3, offset_ms: -2, draining: false }
+fn beat(identity: &str, runner_id: i16) -> Heartbeat {
+    let identity = identity.to_owned();
+    Heartbeat { runner_id, identity, backlog_from: None, rate: 1.5, lag_ms: 3, offset_ms: -2, draining: false }
 }
 
 #[tokio::test]
@@ -25,7 +26,7 @@ async fn a_runner_registers_beats_leaves_and_comes_back() {
     assert_eq!(f.store.runner_register("pod-1", "runner-a", 1, "0.2").await.unwrap(), id);
     let other = f.store.runner_register("pod-2", "runner-b", 1, "0.2").await.unwrap();
     assert_ne!(id, other);
-    let answer = f.store.runner_heartbeat(&beat(id)).await.unwrap();
+    let answer = f.store.runner_heartbeat(&beat("pod-1", id)).await.unwrap();
     let now: f64 = f.sql.query_one("select extract(epoch from now())::float8", &[]).await.unwrap().get(0);
     assert!((answer.now_us as f64 / 1e6 - now).abs() < 5.0);
     assert!(answer.known && !answer.requests_waiting);
@@ -37,7 +38,7 @@ async fn a_runner_registers_beats_leaves_and_comes_back() {
     assert!(!f.store.runner_bury(id, Duration::from_mins(1)).await.unwrap(), "it was heard just now");
     f.store.runner_leave(id).await.unwrap();
     assert!(!f.store.runner_bury(id, Duration::ZERO).await.unwrap(), "it has left already");
-    assert!(!f.store.runner_heartbeat(&beat(id)).await.unwrap().known);
+    assert!(!f.store.runner_heartbeat(&beat("pod-1", id)).await.unwrap().known);
     assert_eq!(f.store.runner_list().await.unwrap().len(), 1);
     // Its results still name it: a newcomer gets another id, unless retention has removed them all.
     let newcomer = f.store.runner_register("pod-3", "runner-c", 1, "0.2").await.unwrap();
@@ -47,6 +48,10 @@ async fn a_runner_registers_beats_leaves_and_comes_back() {
         .await
         .unwrap();
     assert_eq!(f.store.runner_register("pod-4", "runner-d", 1, "0.2").await.unwrap(), id);
+    // Who had it before and wakes up now is not taken for it, and learns that it is somebody else.
+    assert!(!f.store.runner_heartbeat(&beat("pod-1", id)).await.unwrap().known);
+    assert!(f.store.runner_heartbeat(&beat("pod-4", id)).await.unwrap().known);
+    assert_ne!(f.store.runner_register("pod-1", "runner-a", 1, "0.2").await.unwrap(), id);
 }
 
 #[tokio::test]

@@ -233,6 +233,7 @@ async fn the_sweep_forgets_silent_monitors_and_remembers_those_that_speak_again(
     let runner = f.store.runner_register("r", "r", 1, "1").await.unwrap();
     let beat = nanomon_sql::runners::Heartbeat {
         runner_id: runner,
+        identity: "r".to_owned(),
         backlog_from: Some(now - 110),
         rate: 0.0,
         lag_ms: 0,
