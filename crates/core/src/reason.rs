@@ -62,7 +62,6 @@ reasons! {
     IcmpError = 52, "icmp_error", "The echo request could not be sent.";
     BlockedByPolicy = 60, "blocked_by_policy", "The address is not allowed by the target policy.";
     RunnerStalled = 70, "runner_stalled", "The runner itself was held up during the run; nothing can be said about the target.";
-    RunnerOffline = 71, "runner_offline", "The runner has lost its own network; nothing can be said about the target.";
     SkippedHostLimit = 72, "skipped_host_limit", "Too many runs against this host were in flight.";
     Internal = 79, "internal", "The run failed inside the runner.";
 }

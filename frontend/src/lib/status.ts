@@ -85,7 +85,6 @@ const REASON_WORDS: Record<string, string> = {
   icmp_error: 'Echo request not sent',
   blocked_by_policy: 'Blocked by the target policy',
   runner_stalled: 'Runner was held up',
-  runner_offline: 'Runner is offline',
   skipped_host_limit: 'Too many runs against this host',
   internal: 'Internal fault of the runner',
 }
