@@ -98,6 +98,8 @@ struct Pool {
     dealt_at: Option<Instant>,
     /// Shards are on their way from one runner to another.
     moving: bool,
+    /// Dealing it failed the last time.
+    failed: bool,
 }
 
 impl Dealer {
@@ -191,6 +193,7 @@ impl Dealer {
     /// Looks at the members of all pools, and deals where something has changed.
     async fn deal(&mut self) -> Result<(), StoreError> {
         let Some(held) = &mut self.held else { return Ok(()) };
+        let lease_epoch = held.epoch;
         let rows = self.store.runner_list().await?;
         let now = Instant::now();
         self.judge.read(now);
@@ -205,17 +208,22 @@ impl Dealer {
                 .map(|row| Member { id: row.id, silent: Duration::from_secs_f64(row.silent_s.max(0.0)) })
                 .collect();
             let dead = self.judge.dead(&members, now);
-            let mut gone = BTreeSet::new();
-            for row in rows.iter().filter(|row| dead.contains(&row.id)) {
-                // Not if it was heard since, or if this judgement is old because we were frozen.
-                if self.store.runner_bury(row.id, DEAD_AFTER).await? {
-                    tracing::warn!(runner = row.id, name = row.name, silent_s = row.silent_s, "a runner is dead");
-                    gone.insert(row.id);
+            let pool = held.pools.entry(pool_id).or_default();
+            let dealt = async {
+                bury(&self.store, &mut rows, &dead).await?;
+                deal_pool(&self.store, lease_epoch, pool_id, pool, &rows, now).await
+            };
+            match dealt.await {
+                Ok(()) => pool.failed = false,
+                Err(error @ (StoreError::Unavailable(_) | StoreError::Fenced)) => return Err(error),
+                // PostgreSQL answers: other pools are dealt, and silence is judged on. The next round tries again.
+                Err(error) => {
+                    if !std::mem::replace(&mut pool.failed, true) {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(pool = pool_id, error, "dealing the shards of a pool failed");
+                    }
                 }
             }
-            rows.retain(|row| !gone.contains(&row.id));
-            let pool = held.pools.entry(pool_id).or_default();
-            deal_pool(&self.store, held.epoch, pool_id, pool, &rows, now).await?;
         }
         Ok(())
     }
@@ -279,6 +287,20 @@ impl Dealer {
 
 fn is_silent(row: &RunnerRow) -> bool {
     row.silent_s >= DEAD_AFTER.as_secs_f64()
+}
+
+/// Removes the dead from the members.
+async fn bury(store: &Store, rows: &mut Vec<RunnerRow>, dead: &[RunnerId]) -> Result<(), StoreError> {
+    let mut gone = BTreeSet::new();
+    for row in rows.iter().filter(|row| dead.contains(&row.id)) {
+        // Not if it was heard since, or if this judgement is old because we were frozen.
+        if store.runner_bury(row.id, DEAD_AFTER).await? {
+            tracing::warn!(runner = row.id, name = row.name, silent_s = row.silent_s, "a runner is dead");
+            gone.insert(row.id);
+        }
+    }
+    rows.retain(|row| !gone.contains(&row.id));
+    Ok(())
 }
 
 async fn deal_pool(

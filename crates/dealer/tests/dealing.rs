@@ -49,7 +49,7 @@ impl World {
 
     async fn member(&self, identity: &str, draining: bool) -> Result<Member> {
         let id = self.store.runner_register(identity, identity, self.pool, "test").await?;
-        let beat = Heartbeat { runner_id: id, backlog_from: None, rate: 0.0, lag_ms: 0, offset_ms: 0, draining };
+        let beat = beat_of(identity, id, draining);
         self.store.runner_heartbeat(&beat).await?;
         let store = self.store.clone();
         let beats = tokio::spawn(async move {
@@ -83,6 +83,11 @@ impl Dealer {
         tokio::time::timeout(PATIENCE, self.task).await??;
         Ok(())
     }
+}
+
+fn beat_of(identity: &str, runner_id: RunnerId, draining: bool) -> Heartbeat {
+    let identity = identity.to_owned();
+    Heartbeat { runner_id, identity, backlog_from: None, rate: 0.0, lag_ms: 0, offset_ms: 0, draining }
 }
 
 async fn wait_for<F: Future<Output = Result<bool>>>(what: &str, mut holds: impl FnMut() -> F) -> Result<Duration> {
@@ -182,6 +187,36 @@ async fn shards_are_dealt_moved_by_cut_and_taken_from_the_dead() -> Result<()> {
     dealer.leave().await
 }
 
+/// A fault in one pool's shards is that pool's alone: others are dealt, and their dead are found.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_that_cannot_be_dealt_does_not_hold_up_others() -> Result<()> {
+    let world = World::new().await?;
+    let other = world.store.pool_ensure("other").await?;
+    ensure!(world.pool < other, "the one that fails comes first");
+    let client = nanomon_testkit::postgres::connect(&world.dsn).await?;
+    let refuse = format!(
+        "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'refused'; end $$; \
+         create trigger refuse before insert or update on shards for each row when (new.pool_id = {}) \
+         execute function refuse()",
+        world.pool
+    );
+    client.batch_execute(&refuse).await?;
+    let _stuck = world.member("stuck", false).await?;
+    let other = World { store: world.store.clone(), pool: other, dsn: world.dsn.clone() };
+    let (one, two) = (other.member("one", false).await?, other.member("two", false).await?);
+    let dealer = world.deal("dealer", Duration::ZERO);
+    let is_dealt = |map: &[ShardRow]| owned_by(map, one.id) + owned_by(map, two.id) == 1024;
+    other.wait_map("the other pool is dealt", is_dealt).await?;
+    drop(two);
+    other.wait_map("the dead one's shards are taken", |map| owned_by(map, one.id) == 1024).await?;
+    // Its turn comes when it can be dealt again.
+    client.batch_execute("drop trigger refuse on shards").await?;
+    world
+        .wait_map("the first pool is dealt", |map| map.len() == 1024 && map.iter().all(|row| row.owner.is_some()))
+        .await?;
+    dealer.leave().await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_deals_at_a_time_and_another_follows() -> Result<()> {
     let world = World::new().await?;
@@ -235,8 +270,7 @@ async fn transactions(client: &tokio_postgres::Client) -> Result<i64> {
 async fn an_idle_dealer_asks_little() -> Result<()> {
     let world = World::new().await?;
     let id = world.store.runner_register("one", "one", world.pool, "test").await?;
-    let beat = Heartbeat { runner_id: id, backlog_from: None, rate: 0.0, lag_ms: 0, offset_ms: 0, draining: false };
-    world.store.runner_heartbeat(&beat).await?;
+    world.store.runner_heartbeat(&beat_of("one", id, false)).await?;
     let dealer = world.deal("dealer", Duration::ZERO);
     world.wait_map("dealt", |map| owned_by(map, id) == 1024).await?;
     let client = nanomon_testkit::postgres::connect(&world.dsn).await?;
