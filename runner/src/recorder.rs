@@ -35,6 +35,8 @@ const RESEND_FOR: Duration = Duration::from_mins(1);
 const RESEND_BYTES: usize = 16 << 20;
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
+/// A batch whose statement PostgreSQL refuses for no fault of the data is sent again this often before it is halved.
+const REPEATS: u32 = 5;
 
 /// The recorder of one runner.
 pub struct Recorder {
@@ -126,9 +128,9 @@ impl Recorder {
 
     /// Stores a batch, whatever it takes; halves it around rows that PostgreSQL refuses.
     async fn write(&mut self, batch: Batch, give_up: &CancellationToken) {
-        let mut parts = vec![batch];
+        let mut parts = vec![(batch, 0)];
         let mut backoff = BACKOFF_MIN;
-        while let Some(mut part) = parts.pop() {
+        while let Some((mut part, mut refusals)) = parts.pop() {
             let began = Instant::now();
             match self.store.result_write_batch(&part.rows).await {
                 Ok(report) => {
@@ -139,8 +141,8 @@ impl Recorder {
                 Err(StoreError::Data(source)) => {
                     if part.rows.len() > 1 {
                         let half = part.halve();
-                        parts.push(half);
-                        parts.push(part);
+                        parts.push((half, 0));
+                        parts.push((part, 0));
                         continue;
                     }
                     self.stats.store.dropped_refused.inc();
@@ -164,7 +166,31 @@ impl Recorder {
                         );
                         return;
                     }
-                    parts.push(part);
+                    refusals += u32::from(!error.is_transient());
+                    // While the whole schema does not fit, no row is at fault.
+                    if refusals > REPEATS && self.store.schema_check().await.is_ok() {
+                        backoff = BACKOFF_MIN;
+                        if part.rows.len() > 1 {
+                            // Halves are halved at once; a single row has repeats of its own before it is dropped.
+                            let half = part.halve();
+                            for part in [half, part] {
+                                let refusals = if part.rows.len() > 1 { REPEATS } else { 0 };
+                                parts.push((part, refusals));
+                            }
+                            continue;
+                        }
+                        self.stats.store.dropped_statement.inc();
+                        if let Some(row) = part.rows.first() {
+                            tracing::error!(
+                                series = row.series_id,
+                                slot = row.slot,
+                                error = &error as &dyn std::error::Error,
+                                "PostgreSQL cannot store a result again and again; it is dropped"
+                            );
+                        }
+                        continue;
+                    }
+                    parts.push((part, refusals));
                     self.note_level();
                     sleep_unless(backoff, give_up).await;
                     backoff = (backoff * 2).min(BACKOFF_MAX);

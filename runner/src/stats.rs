@@ -93,6 +93,8 @@ pub struct StoreStats {
     pub dropped_out_of_range: Cell,
     /// Dropped: PostgreSQL refused the row.
     pub dropped_refused: Cell,
+    /// Dropped: the statement that stores this row fails again and again.
+    pub dropped_statement: Cell,
     /// Dropped: the buffer was full.
     pub dropped_overflow: Cell,
     /// Batches stored.

@@ -98,6 +98,7 @@ pub(super) fn write(handle: &MetricsHandle, pool: &str, named_off: bool, form: E
         ("cleared", &stats.store.dropped_cleared),
         ("out_of_range", &stats.store.dropped_out_of_range),
         ("refused", &stats.store.dropped_refused),
+        ("statement", &stats.store.dropped_statement),
     ];
     for (reason, count) in dropped {
         line(DROPPED, "_total", &[("reason", reason)], count.get() as f64, out);

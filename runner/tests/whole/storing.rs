@@ -10,6 +10,7 @@ use nanomon_core::{OutputId, ProbeType, Reason, Status, Verdict, slot};
 use nanomon_runner::buffer::{Buffer, Pending};
 use nanomon_runner::meter::{SeriesMeter, SeriesName};
 use nanomon_runner::recorder::Recorder;
+use nanomon_runner::stats::Stats;
 use nanomon_sql::results::NewResult;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -171,14 +172,10 @@ async fn rules_over_bodies_and_silent_hosts_do_not_hold_up_others() -> Result<()
     db.verify().await
 }
 
-/// More than one batch waits when the runner leaves, and what is left after it is less than one.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leaving_recorder_leaves_nothing_behind() -> Result<()> {
-    const ROWS: i32 = 5_500;
-    let db = Database::shared().await?;
+/// A monitor without a runner, and a meter of it.
+async fn unprobed(db: &Database) -> Result<(nanomon_sql::SeriesId, Arc<SeriesMeter>)> {
     let id = db.write_one("a", &http_def("http://127.0.0.1:9/", Duration::from_secs(1))).await?;
     let series_id = db.store.monitor_get(id).await?.context("written")?.series[0].id;
-    let now = i32::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs())?;
     let name = SeriesName {
         monitor_id: id,
         namespace: "default".to_owned(),
@@ -188,19 +185,37 @@ async fn a_leaving_recorder_leaves_nothing_behind() -> Result<()> {
         probe: ProbeType::Http,
     };
     let meter = Arc::new(SeriesMeter::new(name, None));
+    Ok((series_id, meter))
+}
+
+fn row_of(series_id: nanomon_sql::SeriesId, slot: i32) -> NewResult {
+    NewResult {
+        series_id,
+        slot,
+        verdict: Verdict::new(Status::Ok),
+        reason: Reason::Ok,
+        value: Some(1.0),
+        start_ms: 0,
+        runner_id: 1,
+        phases: Phases::default(),
+        outputs: vec![],
+    }
+}
+
+fn now_s() -> Result<i32> {
+    Ok(i32::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs())?)
+}
+
+/// More than one batch waits when the runner leaves, and what is left after it is less than one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leaving_recorder_leaves_nothing_behind() -> Result<()> {
+    const ROWS: i32 = 5_500;
+    let db = Database::shared().await?;
+    let (series_id, meter) = unprobed(&db).await?;
+    let now = now_s()?;
     let buffer = Arc::new(Buffer::new(64 << 20));
     for ago in (0..ROWS).rev() {
-        let row = NewResult {
-            series_id,
-            slot: now - ago,
-            verdict: Verdict::new(Status::Ok),
-            reason: Reason::Ok,
-            value: Some(1.0),
-            start_ms: 0,
-            runner_id: 1,
-            phases: Phases::default(),
-            outputs: vec![],
-        };
+        let row = row_of(series_id, now - ago);
         buffer.push(Pending { row, meter: meter.clone() }, false);
     }
     let recorder = Recorder::new(db.store.clone(), buffer, Arc::default(), Arc::default(), Arc::new(Notify::new()));
@@ -209,5 +224,34 @@ async fn a_leaving_recorder_leaves_nothing_behind() -> Result<()> {
     ensure!(recorder.run(stop, CancellationToken::new()).await == 0, "rows were left behind");
     let report = db.store.verify().await?;
     ensure!(report.rows == ROWS as u64 && report.faults.is_empty(), "{report:?}");
+    Ok(())
+}
+
+/// A row on which the statement itself fails (here by a trigger) does not hold up the others for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_no_statement_can_store_is_dropped_alone() -> Result<()> {
+    const ROWS: i32 = 40;
+    let db = Database::shared().await?;
+    let (series_id, meter) = unprobed(&db).await?;
+    let (now, stats) = (now_s()?, Arc::new(Stats::default()));
+    let client = nanomon_testkit::postgres::connect(&db.dsn).await?;
+    let refuse = format!(
+        "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'refused'; end $$; \
+         create trigger refuse before insert on results for each row when (new.slot = {}) execute function refuse()",
+        now - 13
+    );
+    client.batch_execute(&refuse).await?;
+    let buffer = Arc::new(Buffer::new(64 << 20));
+    for ago in (0..ROWS).rev() {
+        buffer.push(Pending { row: row_of(series_id, now - ago), meter: meter.clone() }, false);
+    }
+    let recorder = Recorder::new(db.store.clone(), buffer, stats.clone(), Arc::default(), Arc::new(Notify::new()));
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let left = tokio::time::timeout(Duration::from_secs(40), recorder.run(stop, CancellationToken::new())).await?;
+    ensure!(left == 0, "rows were left behind");
+    ensure!(stats.store.dropped_statement.get() == 1 && stats.store.dropped_refused.get() == 0);
+    let report = db.store.verify().await?;
+    ensure!(report.rows == ROWS as u64 - 1 && report.faults.is_empty(), "{report:?}");
     Ok(())
 }
