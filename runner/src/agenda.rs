@@ -292,7 +292,8 @@ impl Agenda {
         None
     }
 
-    /// The next initial run, if one is wanted: not if a slot of the schedule has run since, or will within the same second.
+    /// The next initial run, if one is wanted: not if a slot of the schedule has run since, or will within the same second,
+    /// nor if its key is a slot's: whoever had the shard before may have run that one and not stored it yet.
     pub fn pop_initial(&mut self, now_ms: i64) -> Option<Due> {
         while let Some((at, generation)) = self.initials.pop_front() {
             let entry = &mut self.entries[at];
@@ -308,7 +309,9 @@ impl Agenda {
                 continue;
             }
             entry.wants_initial = false;
-            if soon || slot::key(entry.last_ms) >= entry.plan.activated_at {
+            let newest = entry.plan.schedule.last_at_or_before(activated_ms + 999);
+            let is_slots_key = slot::key(newest) == entry.plan.activated_at;
+            if soon || is_slots_key || slot::key(entry.last_ms) >= entry.plan.activated_at {
                 continue;
             }
             return Some(Due { plan: entry.plan.clone(), slot_ms: activated_ms, initial: true, at });

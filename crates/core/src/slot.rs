@@ -57,6 +57,16 @@ impl Schedule {
         at - (at - i64::from(self.phase_ms)).rem_euclid(i64::from(self.interval_ms))
     }
 
+    /// The first second from this one on that is no slot's key, so that what runs outside the schedule has a key of its own;
+    /// `second` itself if every second near it is one (intervals about a second long).
+    pub fn free_key(&self, second: i32) -> i32 {
+        let is_free = |second: &i32| {
+            let start = i64::from(*second) * 1000;
+            self.count(start, start + 1000) == 0
+        };
+        (second..second.saturating_add(3)).find(is_free).unwrap_or(second)
+    }
+
     /// How many slots lie in `[from, to)`.
     pub fn count(&self, from: i64, to: i64) -> i64 {
         if to <= from {
@@ -241,6 +251,16 @@ mod tests {
                 slot = schedule.next_after(slot);
             }
             prop_assert_eq!(schedule.count(from, to), naive);
+        }
+
+        #[test]
+        fn free_keys_are_near_and_no_slots(schedule in schedules(), second in 0_i32..1_800_000_000) {
+            let free = schedule.free_key(second);
+            prop_assert!((second..second + 3).contains(&free));
+            let newest = schedule.last_at_or_before(i64::from(free) * 1000 + 999);
+            prop_assert!(key(newest) != free || schedule.interval_ms < 2_000);
+            let is_taken = |second: i32| key(schedule.last_at_or_before(i64::from(second) * 1000 + 999)) == second;
+            prop_assert!((second..free).all(is_taken));
         }
 
         #[test]

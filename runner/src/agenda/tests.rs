@@ -193,6 +193,29 @@ fn an_initial_run_happens_once_and_not_if_the_schedule_was_faster() {
     assert!(agenda.pop_initial(T0 + 300).is_none());
 }
 
+proptest! {
+    /// Whatever is known of what ran before.
+    #[test]
+    fn an_initial_run_never_takes_the_key_of_a_slot(
+        interval_ms in 1_000_u32..20_000,
+        phase in 0.0..1.0_f64,
+        last in proptest::option::of(0_i32..30),
+        after in 0_i64..3_000,
+    ) {
+        let mut agenda = agenda_at(T0);
+        let schedule = Schedule { interval_ms, phase_ms: (f64::from(interval_ms) * phase) as u32 };
+        let activated_at = slot::key(T0);
+        let seed = Seed { last_slot: last.map(|ago| activated_at - ago), wants_initial: true };
+        let plan = Plan { activated_at, ..plan_of(1, interval_ms, schedule.phase_ms) };
+        agenda.put(Arc::new(plan), seed, T0 + after);
+        let second = schedule.count(T0, T0 + 1_000);
+        if let Some(due) = agenda.pop_initial(T0 + after) {
+            prop_assert_eq!(due.slot_ms, T0);
+            prop_assert_eq!(second, 0, "a slot lies in that second");
+        }
+    }
+}
+
 #[test]
 fn an_initial_run_waits_for_the_window() {
     let mut agenda = Agenda::default();

@@ -145,14 +145,20 @@ impl<'a> Prepared<'a> {
     }
 
     fn activated_at(&self, old: Option<&Existing>, now: Slot) -> Slot {
-        let Some(old) = old else { return now };
+        let Some(old) = old else { return self.free_key(now) };
         let resumed = old.suspended && !self.write.def.suspended;
         let same = !old.tombstoned && old.uid == self.write.uid && old.activation_hash == self.activation_hash;
         if same && !resumed {
             return old.activated_at;
         }
         // Two activations within a second need two keys for their initial runs.
-        now.max(old.activated_at.saturating_add(1).min(now.saturating_add(3)))
+        self.free_key(now.max(old.activated_at.saturating_add(1).min(now.saturating_add(3))))
+    }
+
+    /// A second for the initial run that no slot of the schedule has: the form before may have run that one already.
+    fn free_key(&self, from: Slot) -> Slot {
+        let interval_ms = u32::try_from(self.write.def.interval.as_millis()).unwrap_or(u32::MAX).max(1_000);
+        slot::Schedule::new(slot::hash(self.write.uid.as_bytes()), interval_ms).free_key(from)
     }
 }
 
