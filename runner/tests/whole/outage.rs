@@ -70,7 +70,10 @@ async fn results_wait_for_postgres_and_none_is_lost() -> Result<()> {
     // An orderly stop that lasts longer than silence may, then a crash.
     postgres.stop().await?;
     pass(&target, 12 * MONITORS).await?;
-    ensure!(one.metric("nanomon_buffer_results") + two.metric("nanomon_buffer_results") >= 10 * MONITORS as i64);
+    wait_for("what is run meanwhile waits", || async {
+        Ok(one.metric("nanomon_buffer_results") + two.metric("nanomon_buffer_results") >= 10 * MONITORS as i64)
+    })
+    .await?;
     let shards = (one.metric("nanomon_runner_shards"), two.metric("nanomon_runner_shards"));
     postgres.start().await?;
     wait_for("the backlog is stored", || async {
