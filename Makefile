@@ -30,10 +30,18 @@ frontend/dist/index.html: frontend/node_modules/.installed $(FRONTEND_SOURCES)
 build: frontend/dist/index.html ## The release executable at target/release/nanomon, dashboard inside
 	cargo build --release --locked -p nanomon
 
+# The examples watch NanoMon itself: moved ports move in a copy of them.
+ifeq ($(PORT) $(FRONTEND_PORT),8000 8001)
+EXAMPLES := docs/examples
+else
+EXAMPLES := .cache/examples
+endif
+
 run: setup build ## Build and start NanoMon with the example monitors
+	@[ $(EXAMPLES) = docs/examples ] || scripts/examples.sh $(EXAMPLES) $(PORT) $(FRONTEND_PORT)
 	@PORT=$(PORT) FRONTEND_PORT=$(FRONTEND_PORT) PROMETHEUS_PORT=$(PROMETHEUS_PORT) PROMETHEUS_ENABLED=true \
 	NANOMON_POSTGRES_BIN=$${NANOMON_POSTGRES_BIN:-$$(test -d $(LOCAL_POSTGRES) && echo $(LOCAL_POSTGRES))} \
-	target/release/nanomon standalone --monitors docs/examples
+	target/release/nanomon standalone --monitors $(EXAMPLES)
 
 test: ## Everything: lint, unit, PostgreSQL, kube-apiserver, browser; ends with a count
 	@scripts/test.sh

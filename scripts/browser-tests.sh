@@ -9,10 +9,7 @@ chmod 755 "$data"
 healthy() { node -e 'fetch(process.argv[1]).then(r=>process.exit(r.ok?0:1),()=>process.exit(1))' "http://127.0.0.1:$api/api/health"; }
 port() { node -e 'const s=require("net").createServer().listen(0,"127.0.0.1",()=>{console.log(s.address().port);s.close()})'; }
 api=$(port) web=$(port)
-mkdir "$data/monitors"
-for file in docs/examples/*.yaml; do
-  sed -e "s/:8000/:$api/" -e "s/:8001/:$web/" "$file" >"$data/monitors/$(basename "$file")"
-done
+scripts/examples.sh "$data/monitors" "$api" "$web"
 PORT=$api FRONTEND_PORT=$web target/debug/nanomon standalone --data-dir "$data/data" --monitors "$data/monitors" &
 pid=$!
 cleanup() {
