@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 
 use crate::SeriesId;
 use crate::error::{Result, StoreError};
-use crate::results::{reason_of, schedule_row};
+use crate::results::{SCHEDULE, reason_of, schedule_row};
 use crate::session::Session;
 
 /// Rows of series ($1) in `[$2, $3)`, in fold order.
@@ -43,10 +43,8 @@ pub(crate) async fn schedules_of(
     session: &Session,
     series: &[SeriesId],
 ) -> Result<BTreeMap<SeriesId, Vec<ScheduleRow>>> {
-    let sql = "select series_id, from_slot, interval_ms, phase_ms, failures, successes, active from series_schedule \
-        where series_id = any($1) order by series_id, from_slot";
     let mut schedules: BTreeMap<SeriesId, Vec<ScheduleRow>> = BTreeMap::new();
-    for row in session.query(sql, &[&series]).await? {
+    for row in session.query(SCHEDULE, &[&series]).await? {
         schedules.entry(row.get(0)).or_default().push(schedule_row(&row, 1));
     }
     Ok(schedules)

@@ -24,7 +24,7 @@ mod statements;
 
 pub(crate) use columns::{BucketColumns, ResultColumns, StateColumns};
 pub(crate) use fold::{ConfirmedChange, Folded, StateRow, bucket_sums, fold_rows, reason_of, schedule_row, status_of};
-pub(crate) use statements::{BUCKET_COLUMNS, lock_columns, rollup_table, rollup_upsert};
+pub(crate) use statements::{BUCKET_COLUMNS, SCHEDULE, lock_columns, rollup_table, rollup_upsert};
 
 /// A finished run to be stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -161,7 +161,7 @@ async fn write_once(session: &Session, batch: &[NewResult]) -> Result<(BatchRepo
     let mut folded = Folded::new(states);
     let old: Vec<SeriesId> = folded.needs_schedule(&rows);
     if !old.is_empty() {
-        let found = session.query(statements::SCHEDULE, &[&old]).await?;
+        let found = session.query(SCHEDULE, &[&old]).await?;
         folded.set_schedules(found.iter().map(|row| (row.get(0), schedule_row(row, 1))));
     }
     fold_rows(&mut folded, &rows);

@@ -83,8 +83,8 @@ pub(super) const INSERT: &str = "insert into results (series_id, slot, value, st
 pub(super) const CLOCK: &str =
     "select floor(extract(epoch from clock_timestamp()))::int4, from_slot from kept where name = 'results'";
 
-/// The whole timetable of series with results from before its newest row.
-pub(super) const SCHEDULE: &str = "select series_id, from_slot, interval_ms, phase_ms, failures, successes, active \
+/// The whole timetable of series: for batches with results from before its newest row, and for replays.
+pub(crate) const SCHEDULE: &str = "select series_id, from_slot, interval_ms, phase_ms, failures, successes, active \
     from series_schedule where series_id = any($1) order by series_id, from_slot";
 
 /// Writes the folded states.
